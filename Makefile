@@ -1,0 +1,58 @@
+# Every target sets up what it needs in .venv, on a machine with Python 3.11+ and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+JOBS ?= 2
+DIR ?=
+ONLY ?=
+DB ?= sqlite
+DEMO_DIR ?= demo-work
+
+.PHONY: demo test lint vectors bench faults docs clean help
+
+help: ## Say what the targets are.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("stage needs Python 3.11 or newer, this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[arrow,astro]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PIP) --editable '.[arrow,astro,test,lint]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) --editable '.[docs]'
+	@touch $@
+
+demo: $(VENV)/.base ## Simulate a small sky survey and take a campaign all the way round.
+	$(BIN)/stage demo $(DEMO_DIR) --yes
+
+test: $(VENV)/.dev ## Run the tests.
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+faults: $(VENV)/.dev ## The long form of the crash and corruption tests.
+	STAGE_FAULTS=long $(BIN)/python -m pytest tests/faults
+
+vectors: $(VENV)/.dev ## Compare with the answers of the reference system.
+	$(BIN)/python -m tests.vectors.run $(if $(DIR),--dir $(DIR)) $(if $(ONLY),--only $(ONLY)) --db $(DB)
+
+bench: $(VENV)/.dev ## Measure; ONLY=graph,run,sync chooses.
+	$(BIN)/python -m benchmarks.run $(if $(ONLY),--only $(ONLY))
+
+lint: $(VENV)/.dev ## Style, types, import contracts, docstrings, spelling.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lint_docstrings
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs registry sync stage cli examples benchmarks
+
+docs: $(VENV)/.docs ## Build the documentation site in docs/_build/html.
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean: ## Remove what the targets made.
+	rm -rf $(VENV) build *.egg-info docs/_build $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache
