@@ -1,0 +1,289 @@
+"""`Change`: all writing, within one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from registry.model.collections import CollectionType
+from registry.model.columns import Columns
+from registry.model.dataset_type import DatasetType
+from registry.snapshot import Snapshot
+from registry.sql import collections as collection_rows
+from registry.sql import dataset_types, dataset_writes, deletion, dimensions, plain, provenance
+
+__all__ = ["Change"]
+
+
+class Change(Snapshot):
+    """A registry being changed: what is read here is what was written here.
+
+    Made by `Registry.write`. All is kept at the end of that block, or on any exception nothing. A method that fails
+    leaves nothing of its own either, so that a caller may catch its error and go on.
+
+    Parameters
+    ----------
+    session : Session
+        An open transaction that may write.
+    """
+
+    def register_dataset_type(self, dt: DatasetType) -> bool:
+        """Define a dataset type unless it is there.
+
+        Parameters
+        ----------
+        dt : DatasetType
+            The definition.
+
+        Returns
+        -------
+        bool
+            True if it is new.
+
+        Raises
+        ------
+        ConflictError
+            If it is defined otherwise (code ``dataset-type-differs``).
+        """
+        return dataset_types.register_type(self._session, dt)
+
+    def register_run(self, name: str, doc: str = "") -> bool:
+        """Make a RUN collection unless it is there.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        doc : str
+            What it is for.
+
+        Returns
+        -------
+        bool
+            True if it is new.
+
+        Raises
+        ------
+        ConflictError
+            If a collection of another type has that name (code ``collection-type-differs``).
+        """
+        return self.register_collection(name, CollectionType.RUN, doc)
+
+    def register_collection(self, name: str, type: CollectionType, doc: str = "") -> bool:  # noqa: A002
+        """Make a collection unless it is there.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        type : CollectionType
+            What it shall be.
+        doc : str
+            What it is for.
+
+        Returns
+        -------
+        bool
+            True if it is new.
+
+        Raises
+        ------
+        ConflictError
+            If a collection of another type has that name (code ``collection-type-differs``).
+        """
+        return collection_rows.register(self._session, name, type, doc)
+
+    def set_chain(self, name: str, children: Sequence[str], *, expected: Sequence[str] | None = None) -> None:
+        """Define what a chain searches, making it where it is absent.
+
+        Parameters
+        ----------
+        name : str
+            The chain.
+        children : sequence of str
+            Existing collections, in search order.
+        expected : sequence of str, optional
+            What it must hold now; an absent chain holds nothing. Anything by default.
+
+        Raises
+        ------
+        ConflictError
+            If it holds something else (code ``chain-changed``), would contain itself (``chain-cycle``), or the name is
+            not a chain's.
+        NotFoundError
+            If a child does not exist.
+        """
+        with self._session.savepoint():
+            collection_rows.set_chain(self._session, name, children, expected)
+
+    def insert_records(
+        self, element: str, rows: Columns, *, on_existing: Literal["error", "skip", "compare"] = "error"
+    ) -> int:
+        """Insert dimension records: all of them, or on an error none.
+
+        Parameters
+        ----------
+        element : str
+            Whose.
+        rows : Columns
+            Columns of `DimensionElement.record_columns`; nullable ones may be left out.
+        on_existing : {"error", "skip", "compare"}
+            What a record with a key that is taken does: fail; nothing; nothing if it is the same, else fail.
+
+        Returns
+        -------
+        int
+            Records that were new.
+
+        Raises
+        ------
+        ConflictError
+            If a record exists (code ``record-exists``), or exists with other values (``record-differs``, naming key,
+            column and both values).
+        DataIdError
+            If a record that one refers to is missing, or a value that must be there is null.
+        """
+        return dimensions.insert_records(self._session, self.universe.element(element), rows, on_existing)
+
+    def insert_datasets(
+        self, dataset_type: str, run: str, rows: Columns, *, on_existing: Literal["error", "skip"] = "error"
+    ) -> int:
+        """Insert datasets of one type into one run: all of them, or on an error none.
+
+        Parameters
+        ----------
+        dataset_type : str
+            Its name.
+        run : str
+            The RUN collection.
+        rows : Columns
+            The required dimensions and ``id``; with ``uri``, ``size``, ``checksum`` and ``formatter`` also artifact
+            records, for the rows whose uri is not null.
+        on_existing : {"error", "skip"}
+            What a dataset that is there with the same id, type, data ID and run does.
+
+        Returns
+        -------
+        int
+            Datasets that were new.
+
+        Raises
+        ------
+        NotFoundError
+            If the dataset type or the run does not exist.
+        DataIdError
+            If a dimension record is missing, or a value is of another type; names the first.
+        ConflictError
+            If the run has the data ID under another id (code ``dataset-exists``), or the id belongs to another dataset.
+        """
+        return dataset_writes.insert_datasets(self._session, dataset_type, run, rows, on_existing)
+
+    def insert_artifacts(self, rows: Columns) -> None:
+        """Record where the bytes of datasets are, in place of what was recorded.
+
+        Parameters
+        ----------
+        rows : Columns
+            `registry.model.records.ARTIFACT`.
+
+        Raises
+        ------
+        NotFoundError
+            If an id is no dataset.
+        """
+        dataset_writes.insert_artifacts(self._session, rows)
+
+    def insert_quanta(self, rows: Columns) -> None:
+        """Record executions of quanta; one of the same id and attempt is replaced.
+
+        Parameters
+        ----------
+        rows : Columns
+            `registry.model.records.QUANTUM`.
+
+        Raises
+        ------
+        NotFoundError
+            If a run does not exist.
+        """
+        provenance.insert_quanta(self._session, rows)
+
+    def insert_quantum_inputs(self, rows: Columns) -> None:
+        """Record what quanta read; whether it was read replaces what was recorded before.
+
+        Parameters
+        ----------
+        rows : Columns
+            `registry.model.records.QUANTUM_INPUT`.
+        """
+        provenance.insert_inputs(self._session, rows)
+
+    def insert_quantum_outputs(self, rows: Columns) -> None:
+        """Record what quanta made; what is recorded already stays.
+
+        Parameters
+        ----------
+        rows : Columns
+            `registry.model.records.QUANTUM_OUTPUT`.
+        """
+        provenance.insert_outputs(self._session, rows)
+
+    def delete_datasets(self, ids: Sequence[bytes]) -> None:
+        """Delete datasets with their tags, validity ranges and artifact records; provenance stays.
+
+        Parameters
+        ----------
+        ids : sequence of bytes
+            16 bytes each; unknown ones are ignored.
+        """
+        deletion.delete_datasets(self._session, ids)
+
+    def remove_collection(self, name: str) -> None:
+        """Remove a collection; a RUN goes with its datasets and the provenance of its quanta.
+
+        Parameters
+        ----------
+        name : str
+            The collection.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none.
+        ConflictError
+            If a chain searches it, or another collection holds datasets of it (code ``collection-in-use``).
+        """
+        deletion.remove_collection(self._session, name)
+
+    def insert_rows(
+        self, table: str, rows: Columns, *, on_existing: Literal["error", "skip", "replace"] = "error"
+    ) -> None:
+        """Insert rows into a plain table.
+
+        Parameters
+        ----------
+        table : str
+            One of baseline, campaign, history, journal, push_ledger, repository.
+        rows : Columns
+            Columns of the table; those left out take their defaults.
+        on_existing : {"error", "skip", "replace"}
+            What a row with a primary key that is taken does.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If a key is taken and `on_existing` is "error".
+        """
+        plain.insert_rows(self._session, plain.plain_table(self._session, table), rows, on_existing)
+
+    def delete_rows(self, table: str, **equals: Any) -> None:
+        """Delete rows of a plain table.
+
+        Parameters
+        ----------
+        table : str
+            One of baseline, campaign, history, journal, push_ledger, repository.
+        **equals
+            Values that columns must have; without any, all rows go.
+        """
+        plain.delete_rows(self._session, table, equals)

@@ -1,0 +1,1 @@
+"""One module a schema version, named after it; none is changed once it was released."""

@@ -1,0 +1,1 @@
+"""The vocabulary: plain values that every layer shares. Imports no database."""

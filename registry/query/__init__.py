@@ -1,0 +1,1 @@
+"""The ``where`` language: text, tree, names bound to a universe."""

@@ -1,0 +1,163 @@
+"""Text to tree: the grammar is in ``grammar.lark``, the tree in `registry.query.ast`."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from registry.errors import QueryError
+from registry.query import ast
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+__all__ = ["parse"]
+
+MAX_LENGTH = 1_000_000
+MAX_DEPTH = 24
+MAX_TERMS = 800
+
+_HINTS = (
+    (re.compile(r"=\s*=|<>|=<|=>|\^=|~"), "Comparisons are = != < <= > >=."),
+    (re.compile(r"\bIS\b", re.IGNORECASE), "Write x = NULL or x != NULL."),
+    (re.compile(r"\bLIKE\b|\bGLOB\b", re.IGNORECASE), "Write GLOB(x, 'pattern') with * and ?."),
+    (re.compile(r"\bBETWEEN\b", re.IGNORECASE), "Write x >= a AND x <= b, or x IN (a..b) for integers."),
+    (re.compile(r"\b(TRUE|FALSE)\b", re.IGNORECASE), "A truth value stands alone: x, or NOT x."),
+    (re.compile(r'["`]'), "Strings have single quotes; names have none."),
+    (re.compile(r"&&|\|\|"), "Write AND, OR."),
+    (re.compile(r"\\'|''"), "A string cannot hold a quote: give it as a bind value, :name."),
+    (re.compile(r"\d\.\d+\.\.|\.\.\s*\d+\.\d"), "Ranges are of integers."),
+)
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Lark:
+    """Make the parser once a process; importing lark is left until there is something to parse."""
+    from lark import Lark
+
+    from registry.query.builder import make_builder
+
+    grammar = resources.files("registry.query").joinpath("grammar.lark").read_text(encoding="utf-8")
+    return Lark(grammar, parser="lalr", lexer="basic", transformer=make_builder(), maybe_placeholders=True)
+
+
+def parse(text: str) -> ast.Expression | None:
+    """Read an expression.
+
+    Parameters
+    ----------
+    text : str
+        An expression in the language of data queries.
+
+    Returns
+    -------
+    ast.Expression or None
+        Its tree; None for blank text, which constrains nothing.
+
+    Raises
+    ------
+    QueryError
+        If it cannot be understood; shows where.
+    """
+    if not text.strip():
+        return None
+    _check_text(text)
+    root = _parse(text)
+    _check_size(text, root)
+    return ast.Expression(text, root)
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise QueryError(
+            f"the expression is {len(text)} characters long; at most {MAX_LENGTH} are read",
+            code="query-too-long",
+            hint="Give long lists as a bind value or as a table of data IDs.",
+        )
+    for position, character in enumerate(text):
+        if character == "\0" or "\ud800" <= character <= "\udfff":
+            raise QueryError(
+                "a character that is not text", expression=text, position=position, code="query-syntax"
+            )
+
+
+def _parse(text: str) -> ast.Node:
+    from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+
+    from registry.query.builder import BadTokenError
+
+    try:
+        return _parser().parse(text)  # type: ignore[return-value]
+    except UnexpectedCharacters as exc:
+        position = int(exc.pos_in_stream or 0)
+        message = f"unexpected character {text[position]!r}"
+        if text[position] == "'":
+            message = "a string that does not end"
+        raise _syntax(message, text, position) from exc
+    except UnexpectedToken as exc:
+        if exc.token.type == "$END":
+            raise _syntax("the expression ends too early", text, len(text.rstrip())) from exc
+        hint = "Comparisons do not chain: join them with AND." if exc.token.type == "COMPARE" else ""
+        raise _syntax(f"unexpected '{exc.token}'", text, int(exc.pos_in_stream or 0), hint) from exc
+    except BadTokenError as exc:
+        raise _syntax(str(exc), text, exc.position) from exc
+
+
+def _syntax(message: str, text: str, position: int, otherwise: str = "") -> QueryError:
+    around = text[max(0, position - 12) : position + 12]
+    hint = next((h for pattern, h in _HINTS if pattern.search(around)), otherwise)
+    return QueryError(message, expression=text, position=position, code="query-syntax", hint=hint)
+
+
+def _check_size(text: str, root: ast.Node) -> None:
+    """Refuse what would exhaust the stack of a later step, here or in the database's own parser."""
+    terms = 0
+    todo = [(root, 1)]
+    while todo:
+        node, depth = todo.pop()
+        terms += _weight(node)
+        if depth > MAX_DEPTH or terms > MAX_TERMS:
+            what = (
+                f"more than {MAX_DEPTH} levels deep"
+                if depth > MAX_DEPTH
+                else f"of more than {MAX_TERMS} conditions"
+            )
+            raise QueryError(
+                f"the expression is {what}",
+                expression=text,
+                position=node.position,
+                code="query-too-long",
+                hint="Use IN, a bind value or a table of data IDs.",
+            )
+        # A division becomes two levels of SQL: it is guarded against zero.
+        below = depth + (2 if isinstance(node, ast.Arithmetic) and node.operator in "/%" else 1)
+        todo += [(child, below) for child in _children(node)]
+
+
+def _weight(node: ast.Node) -> int:
+    """Return how many conditions of SQL a node becomes; a list of values is one, however long."""
+    if isinstance(node, ast.In):
+        return 1 + sum(not isinstance(i, ast.Literal) for i in node.items)
+    return int(isinstance(node, ast.Comparison | ast.Overlaps | ast.Call | ast.Name))
+
+
+def _children(node: ast.Node) -> tuple[ast.Node, ...]:
+    match node:
+        case ast.BoolOp(operands=operands):
+            return operands
+        case ast.Not(operand=operand) | ast.Sign(operand=operand) | ast.In(operand=operand):
+            return (operand,)
+        case (
+            ast.Comparison(left=left, right=right)
+            | ast.Arithmetic(left=left, right=right)
+            | ast.Overlaps(left=left, right=right)
+        ):
+            return (left, right)
+        case ast.Call(arguments=arguments):
+            return arguments
+        case ast.Pair(begin=begin, end=end):
+            return (begin, end)
+        case _:
+            return ()

@@ -1,0 +1,394 @@
+"""Questions to the dataset and tag tables: members of a search path, one dataset, datasets by id."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from registry.errors import NotFoundError
+from registry.model.collections import CollectionType
+from registry.model.columns import Columns
+from registry.model.data_id import DataId, check_value
+from registry.model.dimensions import DimensionGroup
+from registry.model.records import Artifact
+from registry.model.refs import DatasetRef, id_text
+from registry.sql.collections import Entry, names_of, search
+from registry.sql.dataset_types import TypeEntry, all_types, type_by_number
+from registry.sql.fixed_tables import IdType
+from registry.sql.provenance import with_run_names
+from registry.sql.session import Session
+
+__all__ = [
+    "ARTIFACT_COLUMNS", "artifact", "count_datasets", "dataset", "datasets_by_id", "existing_ids", "exists_query",
+    "find", "member_query", "with_run_names",
+]  # fmt: skip
+
+ARTIFACT_COLUMNS = ("uri", "size", "checksum", "formatter")
+_FIND_AT_ONCE = 200
+
+
+@contextlib.contextmanager
+def _path(session: Session, entries: Sequence[Entry]) -> Iterator[sa.Table]:
+    """Hand a search path over to the database."""
+    rows = Columns({"collection_id": [e.id for e in entries], "position": list(range(len(entries)))})
+    types: dict[str, sa.types.TypeEngine[Any]] = {"collection_id": sa.Integer(), "position": sa.Integer()}
+    with session.stash(rows, types, key=["collection_id"]) as stash:
+        yield stash
+
+
+def _members(
+    session: Session,
+    found: TypeEntry,
+    table: sa.Table,
+    *,
+    entries: Sequence[Entry],
+    path: sa.Table | None,
+    data_id: Mapping[str, Any],
+) -> sa.Select[Any]:
+    """Select what the collections hold: dimensions, id, run_id; `path` is None where there is only one."""
+    group, d = found.type.dimensions, session.schema["dataset"]
+    # A RUN owns what it holds; of other collections the dataset itself has to tell its run.
+    owned = all(e.type is CollectionType.RUN for e in entries)
+    run_id = table.c.collection_id if owned else d.c.run_id
+    source: sa.FromClause = table if owned else table.join(d, d.c.id == table.c.dataset_id)
+    if path is not None:
+        source = source.join(path, path.c.collection_id == table.c.collection_id)
+    columns = [*(table.c[n] for n in group.required), table.c.dataset_id.label("id"), run_id.label("run_id")]
+    statement = sa.select(*columns).select_from(source).where(table.c.dataset_type_id == found.id)
+    if path is None:
+        statement = statement.where(table.c.collection_id == entries[0].id)
+    for name in group.required:
+        if name in data_id:
+            # Also asked outside; here it keeps a search over long paths from ranking what nobody wants.
+            statement = statement.where(
+                table.c[name] == check_value(session.schema.universe, name, data_id[name])
+            )
+    return statement
+
+
+@contextlib.contextmanager
+def member_query(
+    session: Session,
+    found: TypeEntry,
+    entries: Sequence[Entry],
+    *,
+    find_first: bool,
+    artifacts: bool = False,
+    data_id: Mapping[str, Any] | None = None,
+) -> Iterator[sa.FromClause]:
+    """Make the subquery of a dataset type's members of a search path.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    found : TypeEntry
+        The dataset type.
+    entries : sequence of Entry
+        The path: no chains, in search order.
+    find_first : bool
+        Whether of equal data IDs only the one found first counts. CALIBRATION collections then hold nothing: what
+        they hold is found by time.
+    artifacts : bool
+        Whether to return artifact columns too.
+    data_id : mapping, optional
+        Dimension values that members must have.
+
+    Yields
+    ------
+    sqlalchemy.FromClause
+        Columns: required dimensions, ``id``, ``run_id`` and perhaps artifact columns. Only valid within.
+    """
+    calibrations = [e for e in entries if e.type is CollectionType.CALIBRATION]
+    tagged = [e for e in entries if e.type is not CollectionType.CALIBRATION]
+    group, values = found.type.dimensions, data_id or {}
+    with contextlib.ExitStack() as stack:
+        path = None if len(tagged) == 1 else stack.enter_context(_path(session, tagged))
+        statement: Any = _members(
+            session, found, session.schema.tags(group), entries=tagged, path=path, data_id=values
+        )
+        if path is not None and find_first:
+            statement = _first(group, statement.add_columns(path.c.position))
+        elif any(e.type is CollectionType.TAGGED for e in tagged):
+            statement = statement.distinct()
+        if calibrations and not find_first and found.type.is_calibration:
+            path = stack.enter_context(_path(session, calibrations))
+            certified = _members(
+                session, found, session.schema.calibs(group), entries=calibrations, path=path, data_id=values
+            )
+            statement = sa.union(statement, certified)
+        yield _with_artifacts(session, found, statement, artifacts=artifacts).subquery(
+            f"of_{found.type.name}"
+        )
+
+
+def _names(found: TypeEntry) -> list[str]:
+    return [*found.type.dimensions.required, "id", "run_id"]
+
+
+def _first(group: DimensionGroup, members: sa.Select[Any]) -> sa.Select[Any]:
+    """Keep of each data ID what stands first in the path."""
+    inner = members.subquery("members")
+    order = [inner.c[n] for n in group.required]
+    rank = sa.func.row_number().over(partition_by=order or None, order_by=inner.c.position).label("place")
+    ranked = sa.select(*(inner.c[n] for n in group.required), inner.c.id, inner.c.run_id, rank).subquery(
+        "ranked"
+    )
+    return sa.select(*(c for c in ranked.c if c.name != "place")).where(ranked.c.place == 1)
+
+
+def _with_artifacts(session: Session, found: TypeEntry, statement: Any, *, artifacts: bool) -> Any:
+    if not artifacts:
+        return statement
+    inner, a = statement.subquery("found"), session.schema["artifact"]
+    return sa.select(*(inner.c[n] for n in _names(found)), *(a.c[n] for n in ARTIFACT_COLUMNS)).select_from(
+        inner.outerjoin(a, a.c.id == inner.c.id)
+    )
+
+
+@contextlib.contextmanager
+def exists_query(session: Session, found: TypeEntry, entries: Sequence[Entry]) -> Iterator[sa.FromClause]:
+    """Make the subquery of the data IDs for which a dataset exists in a search path.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    found : TypeEntry
+        The dataset type.
+    entries : sequence of Entry
+        The path.
+
+    Yields
+    ------
+    sqlalchemy.FromClause
+        The required dimensions, each data ID once. Only valid within.
+    """
+    with member_query(session, found, entries, find_first=False) as members:
+        names = found.type.dimensions.required
+        # A dataset type without dimensions still needs one column to say that it is there.
+        columns = [members.c[n] for n in names] or [sa.literal(1).label("there")]
+        yield sa.select(*columns).distinct().select_from(members).subquery(f"where_{found.type.name}")
+
+
+def find(session: Session, found: TypeEntry, data_id: DataId, entries: Sequence[Entry]) -> DatasetRef | None:
+    """Return the first dataset of a data ID in a search path.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    found : TypeEntry
+        The dataset type.
+    data_id : DataId
+        Its data ID.
+    entries : sequence of Entry
+        The path; CALIBRATION collections in it hold nothing here.
+
+    Returns
+    -------
+    DatasetRef or None
+        None if there is none.
+    """
+    path = [e for e in entries if e.type is not CollectionType.CALIBRATION]
+    t = session.schema.tags(found.type.dimensions)
+    values = {f"value_{n}": data_id[n] for n in found.type.dimensions.required}
+    for start in range(0, len(path), _FIND_AT_ONCE):
+        part = path[start : start + _FIND_AT_ONCE]
+
+        def make(n: int = len(part)) -> sa.Select[Any]:
+            return sa.select(t.c.collection_id, t.c.dataset_id).where(
+                t.c.collection_id.in_([sa.bindparam(f"collection_{i}", type_=sa.Integer) for i in range(n)]),
+                t.c.dataset_type_id == sa.bindparam("type"),
+                *(t.c[n] == sa.bindparam(f"value_{n}") for n in found.type.dimensions.required),
+            )
+
+        collections = {f"collection_{i}": e.id for i, e in enumerate(part)}
+        rows = dict(session.lookup(("find", t.name, len(part)), make, type=found.id, **collections, **values))
+        for entry in part:
+            if entry.id in rows:
+                run = entry.name if entry.type is CollectionType.RUN else _run_of(session, rows[entry.id])
+                return DatasetRef(rows[entry.id], found.type, data_id, run)
+    return None
+
+
+def _row_of(session: Session, dataset_id: bytes) -> tuple[int, int] | None:
+    d = session.schema["dataset"]
+    rows = session.lookup(
+        "dataset", lambda: sa.select(d.c.dataset_type_id, d.c.run_id).where(d.c.id == sa.bindparam("id", type_=IdType)),
+        id=dataset_id,
+    )  # fmt: skip
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+def _run_of(session: Session, dataset_id: bytes) -> str:
+    row = _row_of(session, dataset_id)
+    return "" if row is None else names_of(session, [row[1]])[row[1]]
+
+
+def dataset(session: Session, dataset_id: bytes) -> DatasetRef:
+    """Return the dataset of an id.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    dataset_id : bytes
+        16 bytes.
+
+    Returns
+    -------
+    DatasetRef
+        It.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    row = _row_of(session, dataset_id)
+    if row is None:
+        raise NotFoundError(f"no dataset {id_text(dataset_id)} in {session.place}", code="no-such-dataset")
+    found, run_id = type_by_number(session, row[0]), row[1]
+    group = found.type.dimensions
+    t = session.schema.tags(group)
+    values: tuple[Any, ...] = ()
+    if group.required:
+        values = session.lookup(
+            ("dataset", t.name),
+            lambda: sa.select(*(t.c[n] for n in group.required)).where(
+                t.c.dataset_id == sa.bindparam("id", type_=IdType), t.c.collection_id == sa.bindparam("run_id")
+            ),
+            id=dataset_id, run_id=run_id,
+        )[0]  # fmt: skip
+    return DatasetRef(dataset_id, found.type, DataId(group, values), names_of(session, [run_id])[run_id])
+
+
+def artifact(session: Session, dataset_id: bytes) -> Artifact | None:
+    """Return the artifact record of a dataset.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    dataset_id : bytes
+        16 bytes.
+
+    Returns
+    -------
+    Artifact or None
+        None if there is none.
+    """
+    a = session.schema["artifact"]
+    rows = session.lookup(
+        "artifact",
+        lambda: sa.select(*(a.c[n] for n in ARTIFACT_COLUMNS)).where(
+            a.c.id == sa.bindparam("id", type_=IdType)
+        ),
+        id=dataset_id,
+    )
+    return Artifact(*rows[0]) if rows else None
+
+
+def existing_ids(session: Session, ids: Sequence[bytes]) -> set[bytes]:
+    """Return those ids that are datasets.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    ids : sequence of bytes
+        16 bytes each.
+
+    Returns
+    -------
+    set of bytes
+        A part of `ids`.
+    """
+    d = session.schema["dataset"]
+    with session.stash(Columns({"id": ids}), {"id": IdType()}) as stash:
+        return set(session.fetch(sa.select(d.c.id).where(d.c.id.in_(sa.select(stash.c.id))))["id"].tolist())
+
+
+def datasets_by_id(session: Session, ids: Sequence[bytes], *, artifacts: bool) -> dict[str, Columns]:
+    """Return datasets by their ids.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    ids : sequence of bytes
+        16 bytes each; unknown ones are left out, repeated ones count once.
+    artifacts : bool
+        Whether to return artifact columns too.
+
+    Returns
+    -------
+    dict of str to Columns
+        By dataset type name; ordered by id. Two statements, and one a dataset type.
+    """
+    d = session.schema["dataset"]
+    with session.stash(Columns({"id": ids}), {"id": IdType()}) as stash:
+        wanted = sa.select(d.c.id, d.c.dataset_type_id, d.c.run_id).where(d.c.id.in_(sa.select(stash.c.id)))
+        rows = session.fetch(wanted.order_by(d.c.id))
+    out = {}
+    numbers = rows["dataset_type_id"]
+    for found in all_types(session):
+        chosen = np.flatnonzero(numbers == found.id)
+        if len(chosen):
+            out[found.type.name] = _of_type(session, found, rows.take(chosen), artifacts=artifacts)
+    return out
+
+
+def _of_type(session: Session, found: TypeEntry, rows: Columns, *, artifacts: bool) -> Columns:
+    group = found.type.dimensions
+    t, a = session.schema.tags(group), session.schema["artifact"]
+    types: dict[str, sa.types.TypeEngine[Any]] = {"id": IdType(), "run_id": sa.Integer()}
+    names = [*group.required, "id", "run", *(ARTIFACT_COLUMNS if artifacts else ())]
+    with session.stash(rows, types, key=["id"]) as stash:
+        same = sa.and_(
+            t.c.dataset_id == stash.c.id, t.c.collection_id == stash.c.run_id, t.c.dataset_type_id == found.id
+        )
+        source: sa.FromClause = stash.join(t, same)
+        columns = [*(t.c[n] for n in group.required), stash.c.id, stash.c.run_id]
+        if artifacts:
+            source = source.outerjoin(a, a.c.id == stash.c.id)
+            columns += [a.c[n] for n in ARTIFACT_COLUMNS]
+        return with_run_names(session, session.fetch(sa.select(*columns).select_from(source)), names)
+
+
+def count_datasets(session: Session, collections: Sequence[str] | None) -> Columns:
+    """Count the datasets of each type in each collection.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    collections : sequence of str or None
+        Chains are searched; None for every RUN.
+
+    Returns
+    -------
+    Columns
+        ``dataset_type``, ``run`` (the collection's name), ``n``; ordered by both names.
+    """
+    entries = search(session, ["*"] if collections is None else collections)
+    if collections is None:
+        entries = [e for e in entries if e.type is CollectionType.RUN]
+    types = {e.id: e.type for e in all_types(session)}
+    names = {e.id: e.name for e in entries}
+    rows: list[tuple[str, str, int]] = []
+    with _path(session, entries) as path:
+        for group in dict.fromkeys(t.dimensions for t in types.values()):
+            t = session.schema.tags(group)
+            found = session.fetch(
+                sa.select(t.c.dataset_type_id, t.c.collection_id, sa.func.count().label("n"))
+                .where(t.c.collection_id.in_(sa.select(path.c.collection_id)))
+                .group_by(t.c.collection_id, t.c.dataset_type_id)
+            )
+            rows += [(types[k].name, names[c], n) for k, c, n in found.rows()]
+    return Columns.from_rows(("dataset_type", "run", "n"), sorted(rows))

@@ -1,0 +1,212 @@
+"""Statements of the plain tables, whose rows only the layers above understand."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from registry.errors import AlreadyExistsError, NotFoundError, UsageError, nearest
+from registry.model.columns import Columns
+from registry.model.refs import id_text
+from registry.sql.diagnose import first_duplicate, first_existing, first_unreferenced
+from registry.sql.failures import ConstraintViolation
+from registry.sql.session import ORDINAL, Session
+
+__all__ = [
+    "PLAIN_TABLES",
+    "OnExisting",
+    "delete_rows",
+    "insert_from",
+    "insert_rows",
+    "plain_table",
+    "read_table",
+]
+
+PLAIN_TABLES = ("baseline", "campaign", "history", "journal", "push_ledger", "repository")
+
+OnExisting = Literal["error", "skip", "replace"]
+
+
+def insert_from(
+    session: Session, table: sa.Table, names: list[str], rows: sa.Select[Any], on_existing: OnExisting
+) -> int:
+    """Insert what a query gives.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    table : sqlalchemy.Table
+        Where.
+    names : list of str
+        Its columns, in the query's order.
+    rows : sqlalchemy.Select
+        The query; must have a WHERE or ORDER BY, without which SQLite's grammar is ambiguous here.
+    on_existing : {"error", "skip", "replace"}
+        What a row with a primary key that is taken does. Alternate keys always fail.
+
+    Returns
+    -------
+    int
+        Rows inserted or replaced.
+
+    Raises
+    ------
+    ConstraintViolation
+        If the database refuses a row.
+    """
+    dialect = postgresql if session.database.dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(table).from_select(names, rows)
+    key = [c.name for c in table.primary_key]
+    if on_existing == "skip":
+        insert = insert.on_conflict_do_nothing(index_elements=key)
+    elif on_existing == "replace":
+        rest = {n: insert.excluded[n] for n in names if n not in key}
+        if rest:
+            insert = insert.on_conflict_do_update(index_elements=key, set_=rest)
+        else:
+            insert = insert.on_conflict_do_nothing(index_elements=key)
+    return session.execute(insert)
+
+
+def plain_table(session: Session, name: str) -> sa.Table:
+    """Return a plain table by name.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    name : str
+        One of `PLAIN_TABLES`.
+
+    Returns
+    -------
+    sqlalchemy.Table
+        It.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    if name not in PLAIN_TABLES:
+        raise UsageError(
+            f"'{name}' is not a plain table", code="unknown-table", hint=nearest(name, PLAIN_TABLES)
+        )
+    return session.schema[name]
+
+
+def _equal(table: sa.Table, equals: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
+    for name in equals:
+        if name not in table.c:
+            raise UsageError(
+                f"{table.name} has no column '{name}'",
+                code="unknown-column",
+                hint=nearest(name, table.c.keys()),
+            )
+    return [table.c[n] == v for n, v in equals.items()]
+
+
+def read_table(session: Session, name: str, equals: dict[str, Any]) -> Columns:
+    """Return rows of a plain table.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    name : str
+        The table.
+    equals : dict
+        Values that columns must have.
+
+    Returns
+    -------
+    Columns
+        All columns, ordered by primary key.
+    """
+    table = plain_table(session, name)
+    return session.fetch(sa.select(table).where(*_equal(table, equals)).order_by(*table.primary_key))
+
+
+def delete_rows(session: Session, name: str, equals: dict[str, Any]) -> None:
+    """Delete rows of a plain table.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    name : str
+        The table.
+    equals : dict
+        Values that columns must have.
+    """
+    table = plain_table(session, name)
+    session.execute(sa.delete(table).where(*_equal(table, equals)))
+
+
+def insert_rows(session: Session, table: sa.Table, rows: Columns, on_existing: OnExisting = "error") -> int:
+    """Insert rows as they are.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    table : sqlalchemy.Table
+        Where.
+    rows : Columns
+        Columns of the table; those left out take their defaults.
+    on_existing : {"error", "skip", "replace"}
+        What a row with a primary key that is taken does.
+
+    Returns
+    -------
+    int
+        Rows inserted or replaced.
+
+    Raises
+    ------
+    NotFoundError
+        If a row refers to something that is not there.
+    AlreadyExistsError
+        If a key is taken (or there twice) and `on_existing` is "error".
+    UsageError
+        If a column is unknown, or one is missing or null that may not be.
+    """
+    for name in rows.names:
+        if name not in table.c:
+            raise UsageError(
+                f"{table.name} has no column '{name}'",
+                code="unknown-column",
+                hint=nearest(name, table.c.keys()),
+            )
+    names = [c.name for c in table.c if c.name in rows]
+    types = {n: table.c[n].type for n in names}
+    with session.stash(rows, types, numbered=True) as stash:
+        chosen = sa.select(*(stash.c[n] for n in names)).order_by(stash.c[ORDINAL])
+        try:
+            with session.savepoint():
+                return insert_from(session, table, names, chosen.where(sa.true()), on_existing)
+        except ConstraintViolation as exc:
+            raise _explain(session, stash, table, exc) from exc
+
+
+def _explain(session: Session, stash: sa.Table, table: sa.Table, exc: ConstraintViolation) -> Exception:
+    key = [c.name for c in table.primary_key]
+    if exc.kind == "unique" and all(n in stash.c for n in key):
+        taken = first_existing(session, stash, table, key)
+        values = list(taken[1:] if taken is not None else (first_duplicate(session, stash, key) or ())[2:])
+        shown = ", ".join(f"{n}={_show(v)}" for n, v in zip(key, values, strict=False))
+        return AlreadyExistsError(f"{table.name} has a row of {shown} already", code="row-exists")
+    missing = first_unreferenced(session, stash, table) if exc.kind == "reference" else None
+    if missing is not None:
+        target, (value, *_) = missing[0].name, missing[1].values()
+        return NotFoundError(f"no {target} {_show(value)} in {session.place}", code=f"no-such-{target}")
+    return UsageError(f"{table.name}: {exc.detail}", code="bad-row")
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bytes):
+        return id_text(value) if len(value) == 16 else value.hex()
+    return repr(value)

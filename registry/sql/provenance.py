@@ -1,0 +1,167 @@
+"""Statements of the provenance tables: quanta, what they read and what they made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import sqlalchemy as sa
+
+from registry.errors import UsageError
+from registry.model.columns import Columns
+from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
+from registry.sql.collections import names_of, run_entry
+from registry.sql.plain import insert_rows
+from registry.sql.session import Session
+
+__all__ = ["insert_inputs", "insert_outputs", "insert_quanta", "quanta", "quantum_links", "with_run_names"]
+
+
+def with_run_names(session: Session, rows: Columns, names: Sequence[str]) -> Columns:
+    """Replace the column ``run_id`` by ``run``.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    rows : Columns
+        With ``run_id``.
+    names : sequence of str
+        The columns to return, ``run`` among them.
+
+    Returns
+    -------
+    Columns
+        In the order of `names`; equal runs share one string.
+    """
+    numbers, inverse = np.unique(rows["run_id"].astype(np.int64), return_inverse=True)
+    known = names_of(session, numbers.tolist())
+    texts = np.empty(len(numbers), dtype=object)
+    texts[:] = [known[n] for n in numbers.tolist()]
+    return rows.with_column("run", texts[inverse]).select(names)
+
+
+def _run_numbers(session: Session, runs: Sequence[str]) -> list[int]:
+    return [run_entry(session, name).id for name in dict.fromkeys(runs)]
+
+
+def quanta(
+    session: Session,
+    runs: Sequence[str] | None,
+    task: str | None,
+    status: Sequence[str] | None,
+    *,
+    latest: bool,
+) -> Columns:
+    """Return quanta.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    runs : sequence of str or None
+        Their runs; None for all.
+    task : str or None
+        Their task's label.
+    status : sequence of str or None
+        What became of them.
+    latest : bool
+        Whether only the last attempt at each counts.
+
+    Returns
+    -------
+    Columns
+        `registry.model.records.QUANTUM`, ordered by id and attempt.
+    """
+    t = session.schema["quantum"]
+    statement = sa.select(*(t.c[n] for n in QUANTUM if n != "run"), t.c.run_id)
+    if runs is not None:
+        statement = statement.where(t.c.run_id.in_(_run_numbers(session, runs)))
+    if task is not None:
+        statement = statement.where(t.c.task == task)
+    if status is not None:
+        statement = statement.where(t.c.status.in_(list(status)))
+    if latest:
+        other = t.alias("other")
+        last = sa.select(sa.func.max(other.c.attempt)).where(other.c.id == t.c.id).scalar_subquery()
+        statement = statement.where(t.c.attempt == last)
+    return with_run_names(session, session.fetch(statement.order_by(t.c.id, t.c.attempt)), QUANTUM)
+
+
+def quantum_links(session: Session, table: str, runs: Sequence[str]) -> Columns:
+    """Return what the quanta of runs read, or made.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    table : {"quantum_input", "quantum_output"}
+        Which.
+    runs : sequence of str
+        The quanta's runs.
+
+    Returns
+    -------
+    Columns
+        `registry.model.records.QUANTUM_INPUT` or ``QUANTUM_OUTPUT``, ordered by quantum.
+    """
+    t, q = session.schema[table], session.schema["quantum"]
+    chosen = sa.select(q.c.id).where(q.c.run_id.in_(_run_numbers(session, runs)))
+    names = QUANTUM_INPUT if table == "quantum_input" else QUANTUM_OUTPUT
+    return session.fetch(
+        sa.select(*(t.c[n] for n in names)).where(t.c.quantum_id.in_(chosen)).order_by(*t.primary_key)
+    )
+
+
+def _checked(rows: Columns, names: Sequence[str], what: str) -> Columns:
+    missing = [n for n in names if n not in rows]
+    if missing:
+        raise UsageError(f"rows of {what} lack {', '.join(missing)}", code="missing-column")
+    return rows.select(names)
+
+
+def insert_quanta(session: Session, rows: Columns) -> None:
+    """Record executions of quanta; one of the same id and attempt is replaced.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    rows : Columns
+        `registry.model.records.QUANTUM`.
+    """
+    rows = _checked(rows, QUANTUM, "quanta")
+    numbers = {name: run_entry(session, name).id for name in set(rows["run"].tolist())}
+    rows = rows.with_column("run_id", [numbers[name] for name in rows["run"].tolist()])
+    rows = rows.select([*(n for n in QUANTUM if n != "run"), "run_id"])
+    insert_rows(session, session.schema["quantum"], rows, "replace")
+
+
+def insert_inputs(session: Session, rows: Columns) -> None:
+    """Record what quanta read; whether it was read replaces what was recorded before.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    rows : Columns
+        `registry.model.records.QUANTUM_INPUT`.
+    """
+    insert_rows(
+        session, session.schema["quantum_input"], _checked(rows, QUANTUM_INPUT, "quantum inputs"), "replace"
+    )
+
+
+def insert_outputs(session: Session, rows: Columns) -> None:
+    """Record what quanta made; what is recorded already stays.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    rows : Columns
+        `registry.model.records.QUANTUM_OUTPUT`.
+    """
+    insert_rows(
+        session, session.schema["quantum_output"], _checked(rows, QUANTUM_OUTPUT, "quantum outputs"), "skip"
+    )

@@ -1,0 +1,227 @@
+"""The tables. Fixed ones are made by migrations; those of a universe and of a dataset type's dimensions, on demand.
+
+Names a reader meets in a database:
+
+- ``dim_<element>``: dimension records; the key column of a dimension bears the dimension's own name.
+- ``overlap_<element>``: which pixels of the common sky pixelisation a record's region touches.
+- ``tags_<dimensions>``: which dataset a collection holds for a dataset type and data ID.
+- ``calibs_<dimensions>``: the same with a span of validity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from registry.model.digest import digest_json
+from registry.model.dimensions import Column, DimensionElement, DimensionGroup, DimensionUniverse
+from registry.sql.fixed_tables import IdType, fixed_tables, make_table
+
+__all__ = ["Schema"]
+
+
+_INT = sa.BigInteger
+_KEY_TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
+    "string": sa.String,
+    "int": sa.BigInteger,
+    "float": sa.Double,
+    "bool": sa.Boolean,
+    "hash": sa.LargeBinary,
+    "region": sa.LargeBinary,
+}
+
+
+def _short(prefix: str, group: DimensionGroup) -> str:
+    """Name a table after dimensions, within PostgreSQL's 63 characters."""
+    readable = f"{prefix}_{'_'.join(group.required) or 'none'}"
+    if len(readable) <= 50:
+        return readable
+    return f"{prefix}_{digest_json(group.key)[:16]}"
+
+
+class Schema:
+    """The tables of one universe.
+
+    Parameters
+    ----------
+    universe : DimensionUniverse
+        Whose elements have tables.
+    """
+
+    def __init__(self, universe: DimensionUniverse) -> None:
+        self.universe = universe
+        self.metadata = sa.MetaData()
+        self._fixed = fixed_tables(self.metadata)
+        for element in universe.elements.values():
+            if element.has_table:
+                self._define_element(element)
+
+    def __getitem__(self, name: str) -> sa.Table:
+        """Return a fixed table by name."""
+        return self._fixed[name]
+
+    def dimension(self, name: str) -> sa.Table:
+        """Return the table of an element's records.
+
+        Parameters
+        ----------
+        name : str
+            An element with a table.
+
+        Returns
+        -------
+        sqlalchemy.Table
+            Columns as `DimensionElement.record_columns`.
+        """
+        return self.metadata.tables[f"dim_{name}"]
+
+    def overlap(self, name: str) -> sa.Table:
+        """Return the table of sky pixels that an element's regions touch.
+
+        Parameters
+        ----------
+        name : str
+            An element with a table and a region.
+
+        Returns
+        -------
+        sqlalchemy.Table
+            The element's required dimensions, and ``skypix``.
+        """
+        return self.metadata.tables[f"overlap_{name}"]
+
+    def universe_tables(self) -> list[sa.Table]:
+        """Return the tables of the universe's elements in order of reference.
+
+        Returns
+        -------
+        list of sqlalchemy.Table
+            ``dim_…`` and ``overlap_…``.
+        """
+        return [t for t in self.metadata.sorted_tables if t.name.startswith(("dim_", "overlap_"))]
+
+    def tags(self, group: DimensionGroup) -> sa.Table:
+        """Return the table of collection members for dataset types of these dimensions.
+
+        Parameters
+        ----------
+        group : DimensionGroup
+            The dimensions.
+
+        Returns
+        -------
+        sqlalchemy.Table
+            collection_id, dataset_type_id, one column a required dimension, dataset_id.
+        """
+        name = _short("tags", group)
+        found = self.metadata.tables.get(name)
+        if found is not None:
+            return found
+        c, fk = sa.Column, sa.ForeignKey
+        return make_table(
+            name, self.metadata,
+            # The collection first: what one holds is asked, counted and removed far more often than one type's all.
+            c("collection_id", fk("collection.id"), primary_key=True),
+            c("dataset_type_id", fk("dataset_type.id"), primary_key=True),
+            *self._dimension_columns(group.required),
+            c("dataset_id", IdType, fk("dataset.id", ondelete="CASCADE"), nullable=False, index=True),
+            *self._record_references(group.required),
+        )  # fmt: skip
+
+    def calibs(self, group: DimensionGroup) -> sa.Table:
+        """Return the table of certified calibrations for dataset types of these dimensions.
+
+        Parameters
+        ----------
+        group : DimensionGroup
+            The dimensions.
+
+        Returns
+        -------
+        sqlalchemy.Table
+            As `tags`, with ``valid_begin`` and ``valid_end`` in TAI nanoseconds, half-open.
+        """
+        name = _short("calibs", group)
+        found = self.metadata.tables.get(name)
+        if found is not None:
+            return found
+        c, fk = sa.Column, sa.ForeignKey
+        return make_table(
+            name, self.metadata,
+            # The collection first: what one holds is asked, counted and removed far more often than one type's all.
+            c("collection_id", fk("collection.id"), primary_key=True),
+            c("dataset_type_id", fk("dataset_type.id"), primary_key=True),
+            *self._dimension_columns(group.required),
+            c("valid_begin", _INT, primary_key=True),
+            c("valid_end", _INT, nullable=False),
+            c("dataset_id", IdType, fk("dataset.id", ondelete="CASCADE"), nullable=False, index=True),
+            *self._record_references(group.required),
+        )  # fmt: skip
+
+    def dimension_types(self, names: Iterable[str]) -> dict[str, sa.types.TypeEngine[Any]]:
+        """Return the column types of dimensions' keys.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Dimensions.
+
+        Returns
+        -------
+        dict
+            Name to type.
+        """
+        return {name: self._dimension_type(name) for name in names}
+
+    def _define_element(self, element: DimensionElement) -> None:
+        columns: list[Any] = list(self._dimension_columns(element.required))
+        columns += [sa.Column(n, self._dimension_type(n)) for n in element.implied]
+        columns += [self._plain(c) for c in (*element.unique, *element.metadata)]
+        if element.region:
+            columns.append(sa.Column("region", sa.LargeBinary))
+        if element.timespan:
+            columns += [sa.Column("timespan_begin", _INT), sa.Column("timespan_end", _INT)]
+        others = tuple(n for n in element.required if n != element.name)
+        columns += [sa.UniqueConstraint(*others, column.name) for column in element.unique]
+        columns += self._record_references(element.required, besides=element.name)
+        for implied in element.implied:
+            other = self.universe.elements[implied]
+            # A nullable implied value leaves the reference unchecked, as SQL has it.
+            if other.has_table and set(other.required) <= {*element.required, *element.implied}:
+                columns.append(self._reference(other))
+        make_table(f"dim_{element.name}", self.metadata, *columns)
+        if element.region:
+            make_table(
+                f"overlap_{element.name}", self.metadata,
+                *self._dimension_columns(element.required),
+                sa.Column("skypix", _INT, primary_key=True, index=True),
+                self._reference(element, ondelete="CASCADE"),
+            )  # fmt: skip
+
+    def _dimension_type(self, name: str) -> sa.types.TypeEngine[Any]:
+        key = self.universe.elements[name].key
+        if key is None:
+            raise ValueError(f"{name} has no key")
+        return sa.String(key.length or 255) if key.type == "string" else sa.BigInteger()
+
+    def _dimension_columns(self, names: tuple[str, ...]) -> Iterator[sa.Column[Any]]:
+        for name in names:
+            yield sa.Column(name, self._dimension_type(name), primary_key=True, autoincrement=False)
+
+    @staticmethod
+    def _plain(column: Column) -> sa.Column[Any]:
+        return sa.Column(column.name, _KEY_TYPES[column.type](), nullable=column.nullable)
+
+    def _record_references(self, names: tuple[str, ...], besides: str = "") -> list[sa.ForeignKeyConstraint]:
+        """Refer to the records of each dimension that no other of `names` already refers to."""
+        held = [self.universe.elements[n] for n in names if n != besides]
+        held = [e for e in held if e.has_table]
+        covered = {n for e in held for n in e.required if n != e.name}
+        return [self._reference(e) for e in held if e.name not in covered]
+
+    @staticmethod
+    def _reference(element: DimensionElement, ondelete: str | None = None) -> sa.ForeignKeyConstraint:
+        names = list(element.required)
+        return sa.ForeignKeyConstraint(names, [f"dim_{element.name}.{n}" for n in names], ondelete=ondelete)

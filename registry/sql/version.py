@@ -1,0 +1,200 @@
+"""Which schema versions this code reads, and the facts a repository tells about itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from registry.errors import IntegrityError, SchemaVersionError, StageError
+from registry.model.dimensions import DimensionUniverse
+from registry.sql.engine import Database
+from registry.sql.failures import translate
+from registry.sql.schema import Schema
+
+__all__ = [
+    "HEAD",
+    "VERSIONS",
+    "check_version",
+    "create_tables",
+    "make_tables",
+    "read_attributes",
+    "schema_of",
+]
+
+VERSIONS = ("0001",)
+"""Every schema version there has been, oldest first; each is the name of a migration."""
+
+HEAD = VERSIONS[-1]
+FORMAT = "stage-registry"
+
+
+def make_tables(database: Database, tables: list[sa.Table]) -> None:
+    """Create tables and their indexes where they are not there yet.
+
+    Parameters
+    ----------
+    database : Database
+        In a write transaction.
+    tables : list of sqlalchemy.Table
+        In order of reference.
+    """
+    for table in tables:
+        database.connection.execute(CreateTable(table, if_not_exists=True))
+        for index in sorted(table.indexes, key=lambda i: str(i.name)):
+            database.connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def create_tables(
+    database: Database, universe: DimensionUniverse, repo_id: bytes, attributes: Mapping[str, str]
+) -> None:
+    """Make an empty registry, as the newest migration would leave it.
+
+    Parameters
+    ----------
+    database : Database
+        Empty, in a write transaction.
+    universe : DimensionUniverse
+        Its dimensions.
+    repo_id : bytes
+        Its identity.
+    attributes : mapping of str to str
+        More facts to keep.
+
+    Notes
+    -----
+    The migrations make the same tables (a test compares them); importing alembic to do it here would cost
+    every campaign a fifth of a second.
+    """
+    schema = Schema(universe)
+    fixed = [t for t in schema.metadata.sorted_tables if not t.name.startswith(("dim_", "overlap_"))]
+    make_tables(database, [*fixed, *schema.universe_tables()])
+    stamp = sa.table("alembic_version", sa.column("version_num"))
+    database.connection.execute(
+        sa.text(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+    )
+    database.connection.execute(sa.insert(stamp).values(version_num=HEAD))
+    facts = {
+        **attributes,
+        "format": FORMAT,
+        "schema_version": HEAD,
+        "repo_id": repo_id.hex(),
+        "created": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds"),
+        # Not canonical JSON: the order of the elements is part of a universe.
+        "universe": json.dumps(dict(universe.source), ensure_ascii=False),
+    }
+    database.connection.execute(
+        sa.insert(schema["repository"]), [{"key": k, "value": v} for k, v in facts.items()]
+    )
+
+
+def read_attributes(database: Database) -> dict[str, str]:
+    """Read what a repository tells about itself.
+
+    Parameters
+    ----------
+    database : Database
+        Open, with no transaction.
+
+    Returns
+    -------
+    dict
+        Keys to values.
+
+    Raises
+    ------
+    IntegrityError
+        If the database is none of ours, or is damaged.
+    """
+    database.begin_read()
+    try:
+        facts = dict(database.driver.execute("SELECT key, value FROM repository").fetchall())
+    except Exception as exc:
+        error = translate(exc, database.place)
+        if isinstance(error, StageError) and error.code not in {"bad-statement", "table-missing"}:
+            raise error from exc
+        raise _not_ours(database.place) from exc
+    finally:
+        database.rollback()
+    if facts.get("format") != FORMAT:
+        raise _not_ours(database.place)
+    return facts
+
+
+def _not_ours(place: str) -> IntegrityError:
+    return IntegrityError(
+        f"{place} is a database, but not a registry",
+        code="not-a-registry",
+        hint="Check the path; 'stage repo create' makes one.",
+    )
+
+
+def check_version(facts: Mapping[str, str], place: str) -> None:
+    """Refuse a registry of a version that this code does not read.
+
+    Parameters
+    ----------
+    facts : mapping
+        What the repository tells about itself.
+    place : str
+        Which database.
+
+    Raises
+    ------
+    SchemaVersionError
+        If it is newer (or unknown), or older.
+    """
+    found = facts.get("schema_version", "none")
+    if found == HEAD:
+        return
+    older = found in VERSIONS
+    raise SchemaVersionError(
+        f"{place} has schema version {found}; this version of stage reads {HEAD}",
+        found=found,
+        supported=HEAD,
+        hint="Run 'stage repo upgrade' on it."
+        if older
+        else "Upgrade stage: the registry was made by a newer one.",
+    )
+
+
+@lru_cache(maxsize=8)
+def _schema(document: str) -> Schema:
+    parsed: Any = json.loads(document)
+    return Schema(DimensionUniverse.from_document(parsed))
+
+
+def schema_of(facts: Mapping[str, str], place: str) -> Schema:
+    """Return the tables of the universe that a repository stores.
+
+    Parameters
+    ----------
+    facts : mapping
+        What the repository tells about itself.
+    place : str
+        Which database.
+
+    Returns
+    -------
+    Schema
+        The same object for equal universes, so that their groups are the same objects too.
+
+    Raises
+    ------
+    IntegrityError
+        If what is stored is no universe.
+    """
+    try:
+        return _schema(facts["universe"])
+    except (KeyError, ValueError, StageError) as exc:
+        raise IntegrityError(
+            f"{place}: the stored universe cannot be read: {exc}", code="damaged-universe"
+        ) from exc

@@ -1,0 +1,1 @@
+"""Dimension universes that are shipped as data."""
