@@ -1,0 +1,266 @@
+"""The same file operations on every scheme that fsspec knows; see `sync.files`.
+
+Object stores publish a whole object at once, so they are written to directly; elsewhere a file is written
+aside and moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from registry.errors import StageError, StorageError, UsageError
+from sync.local_files import CHUNK_BYTES, aside_name
+from sync.uris import redact
+
+__all__ = ["chunks", "exists", "read", "read_range", "remove", "size", "walk", "write", "write_chunks"]
+
+_EXTRAS = {"s3": "s3", "s3a": "s3"}
+_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss"})
+
+
+def read(uri: str) -> bytes:
+    """Read a whole file.
+
+    Parameters
+    ----------
+    uri : str
+        Which.
+
+    Returns
+    -------
+    bytes
+        All of it.
+    """
+    with _opened(uri) as (fs, path):
+        return bytes(fs.cat_file(path))
+
+
+def read_range(uri: str, start: int, length: int) -> bytes:
+    """Read a part of a file.
+
+    Parameters
+    ----------
+    uri : str
+        Which.
+    start : int
+        First byte; counted from the end if negative.
+    length : int
+        How many bytes.
+
+    Returns
+    -------
+    bytes
+        Fewer than `length` where the file ends before.
+    """
+    with _opened(uri) as (fs, path):
+        total = int(fs.info(path)["size"])
+        first = start if start >= 0 else max(0, total + start)
+        last = min(first + length, total)
+        return bytes(fs.cat_file(path, start=first, end=last)) if last > first else b""
+
+
+def chunks(uri: str) -> Iterator[bytes]:
+    """Read a file piece by piece.
+
+    Parameters
+    ----------
+    uri : str
+        Which.
+
+    Yields
+    ------
+    bytes
+        Pieces of at most `sync.local_files.CHUNK_BYTES`.
+    """
+    with _opened(uri) as (fs, path), fs.open(path, "rb") as stream:
+        while part := stream.read(CHUNK_BYTES):
+            yield part
+
+
+def size(uri: str) -> int:
+    """Return the size of a file in bytes.
+
+    Parameters
+    ----------
+    uri : str
+        Which.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
+    with _opened(uri) as (fs, path):
+        return int(fs.info(path)["size"])
+
+
+def exists(uri: str) -> bool:
+    """Tell whether a file or a directory is there.
+
+    Parameters
+    ----------
+    uri : str
+        Which.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
+    with _opened(uri) as (fs, path):
+        return bool(fs.exists(path))
+
+
+def write(uri: str, data: bytes) -> None:
+    """Write a whole file.
+
+    Parameters
+    ----------
+    uri : str
+        Where.
+    data : bytes
+        What.
+    """
+    with _opened(uri) as (fs, path), _aside(fs, path) as target:
+        fs.pipe_file(target, bytes(data))
+
+
+def write_chunks(uri: str, parts: Iterable[bytes]) -> None:
+    """Write a whole file from pieces.
+
+    Parameters
+    ----------
+    uri : str
+        Where.
+    parts : iterable of bytes
+        What; an error while they come leaves nothing under that name.
+    """
+    fs, path = _filesystem(uri)
+    # An object store shows nothing until it is told to; elsewhere the name aside serves for that.
+    held = {"autocommit": False} if _is_object_store(fs) else {}
+    with _aside(fs, path) as target:
+        with _worded(uri):
+            stream = fs.open(target, "wb", **held)
+        try:
+            # What goes wrong where the pieces come from is not the store's failure, and is not worded so.
+            for part in parts:
+                with _worded(uri):
+                    stream.write(part)
+            with _worded(uri):
+                stream.close()
+                if held:
+                    stream.commit()
+        except BaseException:
+            with suppress(Exception):
+                (stream.discard if held else stream.close)()
+            raise
+
+
+def remove(uri: str) -> None:
+    """Remove a file.
+
+    Parameters
+    ----------
+    uri : str
+        Which.
+    """
+    with _opened(uri) as (fs, path):
+        # Object stores are silent about removing what is not there.
+        if not fs.exists(path):
+            raise FileNotFoundError(uri)
+        fs.rm_file(path)
+
+
+def walk(root: str) -> list[str]:
+    """Name the files below a directory.
+
+    Parameters
+    ----------
+    root : str
+        The directory; one that does not exist has no files.
+
+    Returns
+    -------
+    list of str
+        Paths relative to it, in no order.
+    """
+    with _opened(root) as (fs, path):
+        fs.invalidate_cache(path)
+        prefix = path.rstrip("/") + "/"
+        found = [str(name) for name in fs.find(path)]
+        # Others write there too: what was listed must not answer later questions.
+        fs.invalidate_cache(path)
+        return [name[len(prefix) :] for name in found if name.startswith(prefix)]
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator[tuple[Any, str]]:
+    """Find the file system of a URI, and word what it raises."""
+    found = _filesystem(uri)
+    with _worded(uri):
+        yield found
+
+
+@contextmanager
+def _worded(uri: str) -> Iterator[None]:
+    """Turn what the store's library raises into an error of ours; `sync.files` words the system's own errors."""
+    try:
+        yield
+    except (StageError, OSError):
+        raise
+    except Exception as exc:
+        raise StorageError(
+            f"the store of {redact(uri)} failed: {type(exc).__name__}: {exc}",
+            code="remote-storage",
+            hint="Check the address, the connection and the credentials.",
+            transient=True,
+        ) from exc
+
+
+def _filesystem(uri: str) -> tuple[Any, str]:
+    import fsspec
+
+    scheme = uri.partition("://")[0].lower()
+    try:
+        kind = fsspec.get_filesystem_class(scheme)
+    except ValueError as exc:
+        raise UsageError(
+            f"unknown scheme '{scheme}://'",
+            code="unknown-scheme",
+            hint="Use a path, file://, s3:// or memory://.",
+        ) from exc
+    except ImportError as exc:
+        extra = _EXTRAS.get(scheme)
+        how = f"pip install 'stage[{extra}]'" if extra else str(exc)
+        raise UsageError(
+            f"'{scheme}://' needs a library that is not installed",
+            code="missing-extra",
+            hint=f"Install it: {how}",
+        ) from exc
+    # Not `url_to_fs`, which takes '::' in a path for a chain of file systems: a RUN's name may hold it.
+    return kind(**kind._get_kwargs_from_urls(uri)), str(kind._strip_protocol(uri))  # noqa: SLF001
+
+
+def _is_object_store(fs: Any) -> bool:
+    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+    return not protocols.isdisjoint(_OBJECT_STORES)
+
+
+@contextmanager
+def _aside(fs: Any, path: str) -> Iterator[str]:
+    """Give the name to write to; move it to `path` at the end, remove it on failure."""
+    if _is_object_store(fs):
+        yield path
+        return
+    folder, slash, _ = path.rpartition("/")
+    fs.makedirs(folder or "/", exist_ok=True)
+    target = f"{folder}{slash}{aside_name()}"
+    try:
+        yield target
+        fs.mv(target, path)
+    except BaseException:
+        with suppress(Exception):
+            fs.rm_file(target)
+        raise

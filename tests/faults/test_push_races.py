@@ -1,0 +1,129 @@
+"""Several processes push to one upstream at once: nothing is lost, nothing doubled, chains are right."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry.errors import ConflictError
+from sync.clone import execute_fetch, plan_fetch
+from sync.errors import TransferError
+from sync.plan import PushPlan
+from sync.push import execute_push, plan_push
+from sync.repo import Repo
+from tests import sync_builders as made
+
+ROOT = Path(__file__).resolve().parents[2]
+VISITS = range(1, 21)
+
+
+def prepare(root: Path, runs: dict[str, str]) -> None:
+    """Make an upstream, and a campaign (folder to run) each."""
+    with made.make_upstream(root / "up", n_exposures=20) as upstream:
+        for folder, run in runs.items():
+            with made.make_staging(root / folder) as staging:
+                execute_fetch(plan_fetch(upstream, staging, made.wanted(upstream, visits=VISITS)), staging)
+                made.make_run(staging, run, visits=VISITS)
+
+
+def start(root: Path, folder: str, run: str) -> subprocess.Popen[bytes]:
+    command = ["push", str(root / "up"), str(root / folder), run, ""]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.sync_crash", *command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_pushes_of_different_runs_all_arrive(tmp_path: Path) -> None:
+    """Each either publishes all, or is told that the chain has moved and publishes nothing; pushed again, all are there."""
+    runs = {f"c{i}": f"u/{i}/run" for i in range(3)}
+    prepare(tmp_path, runs)
+
+    processes = {folder: start(tmp_path, folder, run) for folder, run in runs.items()}
+    errors = {folder: process.communicate(timeout=120)[1].decode() for folder, process in processes.items()}
+    lost = [folder for folder, process in processes.items() if process.returncode]
+
+    assert len(lost) < 3
+    assert all("chain 'u/me/best'" in errors[folder] for folder in lost), errors
+    for folder in lost:
+        with start(tmp_path, folder, runs[folder]) as process:
+            assert process.wait(timeout=60) == 0
+    with Repo.open(tmp_path / "up") as upstream, upstream.registry.read() as snap:
+        assert set(snap.collection("u/me/best").children) == set(runs.values())
+        assert {80} == {sum(snap.count_datasets([run])["n"].tolist()) for run in runs.values()}
+        assert snap.table("push_ledger").n_rows == 3
+    assert made.dangling(tmp_path / "up") == []
+
+
+def test_two_pushes_of_the_same_run_are_one(tmp_path: Path) -> None:
+    """The same run pushed twice at once is there once, and both say that they are done."""
+    prepare(tmp_path, {"a": "u/me/run"})
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+
+    processes = [start(tmp_path, folder, "u/me/run") for folder in ("a", "b")]
+    said = [process.communicate(timeout=120) for process in processes]
+
+    assert [p.returncode for p in processes] == [0, 0], said
+    with Repo.open(tmp_path / "up") as upstream, upstream.registry.read() as snap:
+        assert sum(snap.count_datasets(["u/me/run"])["n"].tolist()) == 80
+        assert snap.table("push_ledger").n_rows == 1
+    assert made.dangling(tmp_path / "up") == []
+
+
+def plan(staging: Repo, upstream: Repo, chain: str | None = None) -> PushPlan:
+    return plan_push(
+        staging, upstream, ["u/me/run"], campaign=made.CAMPAIGN, register_dataset_types=True, chain=chain
+    )  # fmt: skip
+
+
+def test_a_refused_push_takes_back_no_file_that_another_has_published(tmp_path: Path) -> None:
+    """Files that one push moved and another found and published stay when the first one is refused."""
+    prepare(tmp_path, {"a": "u/me/run"})
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    with (
+        Repo.open(tmp_path / "up", writable=True) as upstream,
+        Repo.open(tmp_path / "up", writable=True) as other_upstream,
+        made.open_staging(tmp_path / "a") as staging,
+        made.open_staging(tmp_path / "b") as other,
+    ):
+        first = plan(staging, upstream, chain="u/me/best")
+
+        def meanwhile(name: str) -> None:
+            if name == "journal-moved":
+                assert execute_push(plan(other, other_upstream), other, other_upstream).found == 80
+                with other_upstream.registry.write() as tx:
+                    tx.set_chain("u/me/best", ["CAM/raw/all"])
+
+        with pytest.raises(ConflictError, match="chain-changed"):
+            execute_push(first, staging, upstream, at=meanwhile)
+
+    assert made.dangling(tmp_path / "up") == []
+    with Repo.open(tmp_path / "up") as upstream, upstream.registry.read() as snap:
+        assert snap.collection("u/me/best").children == ("CAM/raw/all",)
+        assert sum(snap.count_datasets(["u/me/run"])["n"].tolist()) == 80
+
+
+def test_a_push_publishes_no_row_whose_file_was_taken_back_meanwhile(tmp_path: Path) -> None:
+    """Files found in place are looked for again under upstream's lock; if one has gone, nothing is published."""
+    prepare(tmp_path, {"a": "u/me/run"})
+    shutil.copytree(tmp_path / "a/data/u", tmp_path / "up/data/u")
+    with Repo.open(tmp_path / "up", writable=True) as upstream, made.open_staging(tmp_path / "a") as staging:
+
+        def meanwhile(name: str) -> None:
+            if name == "journal-moved":
+                next((tmp_path / "up/data/u").rglob("calexp_*.*")).unlink()
+
+        with pytest.raises(TransferError, match="1 artifacts are not there") as caught:
+            execute_push(plan(staging, upstream), staging, upstream, at=meanwhile)
+        assert caught.value.transient
+        with upstream.registry.read() as snap:
+            assert snap.table("push_ledger").n_rows == 0
+
+        assert execute_push(plan(staging, upstream), staging, upstream).moved == 1
+    assert made.dangling(tmp_path / "up") == []
