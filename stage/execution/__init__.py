@@ -1,0 +1,1 @@
+"""Running quanta: one runner for the process pool, one process and batch jobs."""

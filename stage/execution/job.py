@@ -1,0 +1,157 @@
+"""`execute_job`: run some quanta with no database at all, from the graph file alone, and leave a record of them.
+
+What other jobs made is found by looking for it: an input that is not there is only *absent* if the quantum that was to
+make it is complete (its metadata is where the graph planned it); otherwise the quantum that wants it is blocked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stage.execution.executor import Executor, Interrupt, Work
+from stage.execution.progress import ProgressEvent, RunSummary, Tally
+from stage.execution.record_file import RecordFile
+from stage.execution.serial import SerialExecutor
+from stage.execution.settings import RunnerSettings
+from stage.execution.worker import QuantumRunner
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from stage.execution.outcome import QuantumOutcome
+    from stage.graph.file import GraphFile
+    from sync.files import Uri
+
+__all__ = ["execute_job"]
+
+
+def execute_job(
+    graph_uri: str,
+    ordinals: Sequence[int],
+    record_uri: Uri,
+    datastore_root: str,
+    *,
+    processes: int = 0,
+    job: str = "",
+    attempt: int = 0,
+    task_path: Sequence[str] = (),
+    logs_dir: str = "",
+    log_level: str = "INFO",
+    on_progress: Callable[[ProgressEvent], Any] | None = None,
+    timeout_s: float | None = None,
+) -> RunSummary:
+    """Run some quanta of a graph, quantum-backed.
+
+    Parameters
+    ----------
+    graph_uri : str
+        The graph file, with a RUN that was prepared (`stage.execution.prep.prepare_run`).
+    ordinals : sequence of int
+        Which quanta.
+    record_uri : str or path
+        Where the record file is to be, for `stage.execution.merge.merge_records`.
+    datastore_root : str
+        Root of the datastore that takes the outputs, and has those of other jobs.
+    processes : int, optional
+        Number of worker processes; 0 runs everything in this one.
+    job : str, optional
+        What the job is called.
+    attempt : int, optional
+        How often the job was tried before.
+    task_path : sequence of str, optional
+        Directories of user modules, besides those that the graph names.
+    logs_dir : str, optional
+        Where logs can be followed while quanta run.
+    log_level : str, optional
+        Lowest level that logs keep.
+    on_progress : callable, optional
+        Called with each `ProgressEvent`, at most ten times a second, and once at the end.
+    timeout_s : float, optional
+        Longest time for one quantum, with worker processes.
+
+    Returns
+    -------
+    RunSummary
+        Counts by task over these quanta, and what failed.
+
+    Raises
+    ------
+    NotFoundError
+        If the graph has no such quantum. Nothing was run.
+    ExecutionError
+        If workers cannot be started.
+    StorageError
+        If the record file cannot be written.
+    """
+    settings = RunnerSettings(
+        graph_uri, datastore_root, tuple(task_path), logs_dir, log_level, look_for_inputs=True
+    )
+    runner = QuantumRunner(settings)
+    graph = runner.graph
+    chosen = sorted({int(o) for o in ordinals})
+    indptr, indices = _dependencies(graph, chosen)
+    executor: Executor = SerialExecutor(runner)
+    if processes > 0:
+        # Most jobs run in one process, and start-up is most of what a small one costs.
+        from stage.execution.pool import ProcessPool
+
+        executor = ProcessPool(settings, processes, timeout_s=timeout_s)
+
+    def place_of(ordinal: int) -> int:
+        return graph.layout.locate_quantum(ordinal)[0]
+
+    def describe(ordinal: int) -> str:
+        return str(graph.quantum(ordinal))
+
+    tally = Tally(
+        [t.label for t in graph.layout.tasks],
+        task_of=np.array([place_of(o) for o in chosen], dtype=np.int64),
+        complete=np.zeros(len(chosen), dtype=np.bool_),
+        describe=describe,
+        place_of=place_of,
+        on_progress=on_progress,
+    )
+    outcomes: list[QuantumOutcome] = []
+
+    def take(outcome: QuantumOutcome) -> None:
+        tally.add(outcome)
+        outcomes.append(outcome)
+
+    work = Work(
+        indptr,
+        indices,
+        take,
+        ordinals=chosen,
+        attempts=dict.fromkeys(range(len(chosen)), attempt) if attempt else None,
+        task_of=place_of,
+        describe=describe,
+        on_tick=tally.tick,
+    )
+    record = RecordFile(graph.header.id, graph.header.output_run, job, ())
+    try:
+        with Interrupt() as interrupt:
+            ended = executor.execute(work, interrupt)
+    finally:
+        # Whatever ends the job, what it has done is not to be done again.
+        replace(record, outcomes=tuple(outcomes)).save(record_uri)
+    tally.tick(work.scheduler, is_last=True)
+    counts = {label: c for label, c in tally.counts().items() if c.total}
+    return RunSummary(record.run, counts, tally.failures, not ended, tally.elapsed_s)
+
+
+def _dependencies(
+    graph: GraphFile, ordinals: Sequence[int]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the dependencies among some quanta, in places within `ordinals`, as compressed rows."""
+    maker: dict[int, int] = {}
+    rows: list[list[int]] = []
+    for place, quantum in enumerate(graph.quanta(ordinals)):
+        inputs = (d.ordinal for refs in quantum.inputs.values() for d in refs)
+        rows.append(sorted({maker[d] for d in inputs if d in maker}))
+        maker.update({d.ordinal: place for refs in quantum.outputs.values() for d in refs})
+    indptr = np.concatenate(([0], np.cumsum([len(r) for r in rows]))).astype(np.int64)
+    return indptr, np.array([p for r in rows for p in r], dtype=np.int64)

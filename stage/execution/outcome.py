@@ -1,0 +1,167 @@
+"""`QuantumOutcome`: what became of one quantum, small enough to travel by the million."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from registry.errors import IntegrityError
+from registry.model.records import QuantumStatus
+
+__all__ = ["QuantumOutcome", "StoredArtifact"]
+
+
+class StoredArtifact(NamedTuple):
+    """One output that is completely written.
+
+    Parameters
+    ----------
+    dataset : int
+        Ordinal of the dataset in the graph.
+    uri : str
+        Relative to the datastore's root.
+    size : int
+        Bytes.
+    checksum : str
+        ``blake3:…``.
+    formatter : str
+        Name of the formatter that reads it.
+    """
+
+    dataset: int
+    uri: str
+    size: int
+    checksum: str
+    formatter: str
+
+
+class QuantumOutcome(NamedTuple):
+    """What became of one quantum in one attempt.
+
+    Parameters
+    ----------
+    ordinal : int
+        Which quantum of the graph.
+    status : str
+        One of `QuantumStatus`.
+    attempt : int
+        Number of times it was tried before.
+    started_ns, finished_ns : int
+        UTC nanoseconds since 1970; 0 if it never ran.
+    cpu_ns : int
+        CPU time of the process, user and system.
+    peak_bytes : int
+        Largest resident memory of the process up to the end of the quantum.
+    host : str
+        Where it ran.
+    message : str
+        Why it did not succeed, in a line or a few; empty otherwise.
+    artifacts : tuple of StoredArtifact
+        Outputs to be registered: all of a quantum that succeeded, the log and metadata of any other.
+    read : tuple of int
+        Ordinals of the datasets that were really read.
+    absent : tuple of int
+        Ordinals of predicted data outputs that a complete quantum did not make.
+    root : int
+        For a blocked quantum, the ordinal of the one that failed first; -1 otherwise.
+    """
+
+    ordinal: int
+    status: str
+    attempt: int = 0
+    started_ns: int = 0
+    finished_ns: int = 0
+    cpu_ns: int = 0
+    peak_bytes: int = 0
+    host: str = ""
+    message: str = ""
+    artifacts: tuple[StoredArtifact, ...] = ()
+    read: tuple[int, ...] = ()
+    absent: tuple[int, ...] = ()
+    root: int = -1
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it need not run again."""
+        return self.status in QuantumStatus.COMPLETE
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """Return plain values only, as they travel through a pipe.
+
+        Returns
+        -------
+        tuple
+            What `from_tuple` takes.
+        """
+        return (*self[:9], tuple(map(tuple, self.artifacts)), self.read, self.absent, self.root)
+
+    @classmethod
+    def from_tuple(cls, values: tuple[Any, ...]) -> QuantumOutcome:
+        """Make one from what `to_tuple` gave.
+
+        Parameters
+        ----------
+        values : tuple
+            Plain values.
+
+        Returns
+        -------
+        QuantumOutcome
+            Equal to the first.
+        """
+        *head, artifacts, read, absent, root = values
+        return cls._make(
+            (*head, tuple(map(StoredArtifact._make, artifacts)), tuple(read), tuple(absent), root)
+        )
+
+    def to_json(self) -> str:
+        """Return one line of JSON, as record files hold it.
+
+        Returns
+        -------
+        str
+            A JSON array, without a newline.
+        """
+        return json.dumps(self.to_tuple(), separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> QuantumOutcome:
+        """Make one from a line that `to_json` gave.
+
+        Parameters
+        ----------
+        line : str
+            The line.
+
+        Returns
+        -------
+        QuantumOutcome
+            Equal to the first.
+
+        Raises
+        ------
+        IntegrityError
+            If the line is something else.
+        """
+        try:
+            outcome = cls.from_tuple(json.loads(line))
+            _check(outcome)
+        except (ValueError, TypeError) as error:
+            raise IntegrityError(f"not the record of a quantum: {line[:80]!r}", code="bad-record") from error
+        return outcome
+
+
+_TEXTS = ("status", "host", "message")
+_NUMBERS = ("ordinal", "attempt", "started_ns", "finished_ns", "cpu_ns", "peak_bytes", "root")
+
+
+def _check(outcome: QuantumOutcome) -> None:
+    """Raise TypeError unless each value of an outcome from a file is of its type."""
+    good = (
+        all(isinstance(getattr(outcome, name), str) for name in _TEXTS)
+        and all(type(getattr(outcome, name)) is int for name in _NUMBERS)
+        and all(type(value) is int for value in (*outcome.read, *outcome.absent))
+        and all(tuple(map(type, a)) == (int, str, int, str, str) for a in outcome.artifacts)
+    )
+    if not good:
+        raise TypeError("a value is of another type")

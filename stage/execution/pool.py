@@ -1,0 +1,348 @@
+"""A pool of long-lived worker processes on this machine.
+
+A worker is a fresh interpreter that runs `stage.execution.process` and has nothing of the parent: no fork (threads and
+open databases would come along), no second import of the parent's ``__main__``, the working directory not on its
+path, and libraries see the thread settings when they load. It runs in a process group of its own, so that Ctrl-C at a
+terminal reaches the parent alone, and holds the read end of a *lifeline*, a pipe that ends when the parent does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping
+from multiprocessing.connection import Pipe
+from typing import TYPE_CHECKING, Any
+
+from stage.errors import ExecutionError
+from stage.execution.executor import Assignment
+from stage.execution.outcome import QuantumOutcome
+from stage.execution.worker import QuantumRunner
+
+if TYPE_CHECKING:
+    from stage.execution.executor import Interrupt, Work
+    from stage.execution.settings import RunnerSettings
+
+__all__ = ["THREAD_ENV", "ProcessPool", "describe_exit"]
+
+THREAD_ENV = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS"), "1")  # fmt: skip
+"""Set in workers unless the user's environment has them: N workers of N threads each would fight for the cores."""
+
+_BOOT = (
+    "import sys, json; sys.path.extend(p for p in json.loads(sys.argv[3]) if p not in sys.path); "
+    "from stage.execution.process import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+)
+_AHEAD_S = 0.02
+"""How much work, in seconds as measured, waits at a worker while it runs something: enough to hide the way there and
+back, and too little to matter when the work would have been better given to another."""
+_AHEAD_MAX = 16
+_BIG_MESSAGE = 1000
+"""A longer list of absent datasets goes only to a worker that waits for it: both sides sending could block both."""
+_TICK_S = 0.5
+_START_FAILURES = 3
+_FAREWELL_S = 2.0
+
+
+class _Worker:
+    """The parent's end of one worker process."""
+
+    def __init__(self, settings: RunnerSettings, lifeline: int, env: Mapping[str, str]) -> None:
+        self.conn, theirs = Pipe(duplex=True)
+        self.queue: deque[Assignment] = deque()
+        self.is_ready = False
+        self.kill_reason = ""
+        self.begin()
+        path = json.dumps([p for p in sys.path if p])
+        arguments = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), str(lifeline), path]
+        try:
+            self.process = subprocess.Popen(
+                arguments,
+                pass_fds=(theirs.fileno(), lifeline),
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                env=env,
+                process_group=0,
+            )
+        finally:
+            theirs.close()
+        self.sentinel = _pidfd(self.process.pid)
+        self.send(settings.to_document())
+
+    def begin(self) -> None:
+        """Note that it goes on to its next quantum now."""
+        self.since_ns = time.time_ns()
+        self.since = time.monotonic()
+
+    def send(self, message: Any) -> None:
+        # A worker that has just died is found dead by the wait; what was sent to it goes back then.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.conn.send_bytes(json.dumps(message, separators=(",", ":")).encode())
+
+    def receive(self) -> list[Any]:
+        """Return the messages that are there; the last is None at the end of the pipe."""
+        messages: list[Any] = []
+        try:
+            while self.conn.poll():
+                messages.append(json.loads(self.conn.recv_bytes()))
+        except (EOFError, OSError):
+            messages.append(None)
+        return messages
+
+    def kill(self, reason: str = "") -> None:
+        self.kill_reason = self.kill_reason or reason
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def close(self) -> int:
+        """Make sure that it is gone, with whatever it had started, and return its exit status."""
+        self.kill()
+        self.conn.close()
+        if self.sentinel is not None:
+            os.close(self.sentinel)
+            self.sentinel = None
+        return self.process.wait()
+
+
+def _pidfd(pid: int) -> int | None:
+    """Return a descriptor that becomes readable when a process ends, where the system has such.
+
+    The end of its pipe tells too, unless a child of a task still holds it open.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def describe_exit(status: int) -> str:
+    """Say how a process ended.
+
+    Parameters
+    ----------
+    status : int
+        As `subprocess.Popen.returncode`: negative for a signal.
+
+    Returns
+    -------
+    str
+        ``signal 9 (SIGKILL)``, or ``exit code 3``.
+    """
+    if status >= 0:
+        return f"exit code {status}"
+    try:
+        return f"signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"signal {-status}"
+
+
+class ProcessPool:
+    """The executor of many processes on this machine.
+
+    Parameters
+    ----------
+    settings : RunnerSettings
+        What the workers' runners are made from.
+    processes : int
+        Number of workers, at least 1.
+    limit_threads : bool, optional
+        Whether numerical libraries in the workers are held to one thread, unless the environment says otherwise.
+    grace_s : float, optional
+        How long running quanta may go on after an interrupt.
+    timeout_s : float, optional
+        Longest time for one quantum; it then fails. None is no limit.
+    """
+
+    def __init__(
+        self,
+        settings: RunnerSettings,
+        processes: int,
+        *,
+        limit_threads: bool = True,
+        grace_s: float = 5.0,
+        timeout_s: float | None = None,
+    ) -> None:
+        self._settings = settings
+        self._processes = max(1, processes)
+        self._env = {**THREAD_ENV, **os.environ} if limit_threads else dict(os.environ)
+        self._grace_s = grace_s
+        self._timeout_s = timeout_s
+        self._workers: list[_Worker] = []
+        self._seconds: dict[int, float] = {}
+        self._start_failures = 0
+        self._own_runner: QuantumRunner | None = None
+
+    def execute(self, work: Work, interrupt: Interrupt) -> bool:
+        """Run all that can be run.
+
+        Parameters
+        ----------
+        work : Work
+            Gives out quanta and takes outcomes, in the calling thread only.
+        interrupt : Interrupt
+            Ends it: nothing more is begun, what runs has `grace_s` seconds, or none at the second request.
+
+        Returns
+        -------
+        bool
+            Whether it came to its end.
+
+        Raises
+        ------
+        ExecutionError
+            If workers cannot be started. Outcomes so far were given to `work`.
+        """
+        lifeline_theirs, lifeline = os.pipe()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(interrupt, selectors.EVENT_READ, None)
+        try:
+            self._loop(work, interrupt, lifeline_theirs)
+            return not interrupt.count
+        finally:
+            self._stop()
+            os.close(lifeline)
+            os.close(lifeline_theirs)
+            self._selector.close()
+
+    def _loop(self, work: Work, interrupt: Interrupt, lifeline: int) -> None:
+        while not work.is_finished and not interrupt.count:
+            self._start_missing(work, lifeline)
+            self._feed(work)
+            work.tick()
+            self._wait(work, _TICK_S)
+        if not interrupt.count:
+            return
+        # Its descriptor stays readable from now on, so it is no longer waited on.
+        self._selector.unregister(interrupt)
+        deadline = time.monotonic() + self._grace_s
+        while interrupt.count == 1 and any(w.queue for w in self._workers) and time.monotonic() < deadline:
+            self._wait(work, min(_TICK_S / 5, max(0.0, deadline - time.monotonic())))
+        for worker in self._workers:
+            work.give_back(worker.queue)
+            worker.queue.clear()
+
+    # Workers come and go
+
+    def _start_missing(self, work: Work, lifeline: int) -> None:
+        wanted = min(self._processes, work.n_active)
+        while len(self._workers) < wanted:
+            worker = _Worker(self._settings, lifeline, self._env)
+            self._workers.append(worker)
+            self._selector.register(worker.conn, selectors.EVENT_READ, worker)
+            if worker.sentinel is not None:
+                self._selector.register(worker.sentinel, selectors.EVENT_READ, worker)
+
+    def _bury(self, worker: _Worker, work: Work) -> None:
+        """Take leave of a dead worker: its quantum failed, those that waited for it go back."""
+        status = self._forget(worker)
+        ending = worker.kill_reason or f"worker process died: {describe_exit(status)}"
+        if not worker.is_ready:
+            self._start_failures += 1
+            if self._start_failures >= _START_FAILURES:
+                raise ExecutionError(
+                    f"worker processes do not start ({ending})",
+                    code="worker-start-failed",
+                    hint="What they wrote to standard error says why; -j 0 runs without workers.",
+                )
+        if not worker.queue:
+            return
+        victim = worker.queue.popleft()
+        work.give_back(worker.queue)
+        worker.queue.clear()
+        outcome = self._runner_here().abandon(victim.ordinal, victim.attempt, ending, worker.since_ns)
+        work.done(victim.number, outcome)
+
+    def _forget(self, worker: _Worker) -> int:
+        self._workers.remove(worker)
+        self._selector.unregister(worker.conn)
+        if worker.sentinel is not None:
+            self._selector.unregister(worker.sentinel)
+        return worker.close()
+
+    def _runner_here(self) -> QuantumRunner:
+        if self._own_runner is None:
+            self._own_runner = QuantumRunner(self._settings)
+        return self._own_runner
+
+    def _stop(self) -> None:
+        """Let idle workers end by themselves, briefly; no process and no child of one is left."""
+        for worker in self._workers:
+            if worker.queue or not worker.is_ready:
+                worker.kill()
+            else:
+                worker.send(None)
+        deadline = time.monotonic() + _FAREWELL_S
+        for worker in list(self._workers):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            self._forget(worker)
+
+    # Quanta go out, outcomes come in
+
+    def _feed(self, work: Work) -> None:
+        ready = [w for w in self._workers if w.is_ready]
+        batches: dict[int, list[Assignment]] = {}
+        for depth in (1, _AHEAD_MAX):
+            for index, worker in enumerate(ready):
+                ahead = sum(self._cost(work, a.ordinal) for a in worker.queue)
+                while len(worker.queue) < depth and (ordinal := work.peek()) is not None:
+                    cost = self._cost(work, ordinal)
+                    if worker.queue and ahead + cost > _AHEAD_S:
+                        break
+                    assignment = work.take()
+                    if assignment is None:
+                        break
+                    if len(assignment.absent) > _BIG_MESSAGE and worker.queue:
+                        work.give_back([assignment])
+                        break
+                    if not worker.queue:
+                        worker.begin()
+                    worker.queue.append(assignment)
+                    batches.setdefault(index, []).append(assignment)
+                    ahead += cost
+        for index, batch in batches.items():
+            ready[index].send([a[1:] for a in batch])
+
+    def _cost(self, work: Work, ordinal: int) -> float:
+        """Return the expected seconds of a quantum; without end for a task that is not known yet."""
+        return self._seconds.get(work.task_of(ordinal), math.inf)
+
+    def _wait(self, work: Work, timeout_s: float) -> None:
+        events = self._selector.select(timeout_s)
+        workers = {id(key.data): key.data for key, _ in events if key.data is not None}
+        for worker in list(workers.values()) if events else list(self._workers):
+            self._hear(worker, work)
+        if self._timeout_s is not None:
+            late = time.monotonic() - self._timeout_s
+            for worker in self._workers:
+                if worker.queue and worker.since < late:
+                    worker.kill(f"timed out: it ran for more than {self._timeout_s:g} s")
+
+    def _hear(self, worker: _Worker, work: Work) -> None:
+        # Asked before the pipe is emptied: what it sent before it died still counts.
+        is_dead = worker.process.poll() is not None
+        for message in worker.receive():
+            if message is None:
+                is_dead = True
+            elif message == "ready":
+                worker.is_ready = True
+                self._start_failures = 0
+            else:
+                self._take_outcome(worker, QuantumOutcome.from_tuple(message), work)
+        if is_dead:
+            self._bury(worker, work)
+
+    def _take_outcome(self, worker: _Worker, outcome: QuantumOutcome, work: Work) -> None:
+        assignment = worker.queue.popleft()
+        worker.begin()
+        task = work.task_of(outcome.ordinal)
+        took = (outcome.finished_ns - outcome.started_ns) * 1e-9
+        self._seconds[task] = 0.8 * self._seconds.get(task, took) + 0.2 * took
+        work.done(assignment.number, outcome)

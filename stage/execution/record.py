@@ -1,0 +1,231 @@
+"""Recording outcomes in the staging registry: set-wise, one transaction a batch, one writer."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from registry.model.columns import Columns
+from registry.model.records import QUANTUM
+from registry.registry import Registry
+from stage.execution.outcome import QuantumOutcome, StoredArtifact
+
+if TYPE_CHECKING:
+    from registry.registry import Change
+    from stage.graph.graph import QuantumGraph
+    from sync.repo import Repo
+
+__all__ = ["Recorder", "record_outcomes"]
+
+_PERIOD_S = 0.2
+_BATCH = 500
+
+
+def record_outcomes(
+    change: Change,
+    graph: QuantumGraph,
+    outcomes: Sequence[QuantumOutcome],
+    *,
+    outdone: Sequence[QuantumOutcome] = (),
+) -> None:
+    """Write what became of some quanta: their datasets and artifacts, and the quanta with their links.
+
+    Parameters
+    ----------
+    change : Change
+        A write transaction of the staging registry. What is recorded already stays as it is.
+    graph : QuantumGraph
+        The graph whose quanta they are.
+    outcomes : sequence of QuantumOutcome
+        What counts for each quantum.
+    outdone : sequence of QuantumOutcome, optional
+        Attempts that others have made obsolete: only that they were made is recorded.
+
+    Notes
+    -----
+    A constant number of statements for each dataset type, whatever the number of outcomes.
+    """
+    stored = [a for outcome in outcomes for a in outcome.artifacts]
+    if stored:
+        _record_datasets(change, graph, stored)
+    ids = _record_quanta(change, graph, [*outdone, *outcomes])
+    _record_inputs(change, graph, outcomes, ids)
+    if stored:
+        _record_outputs(change, graph, outcomes, ids)
+
+
+def _record_datasets(change: Change, graph: QuantumGraph, stored: list[StoredArtifact]) -> None:
+    ordinals, uris, sizes, checksums, formatters = zip(*stored, strict=True)
+    for dataset_type, rows in graph.by_type(ordinals).items():
+        columns = graph.dataset_columns(dataset_type, rows)
+        change.insert_datasets(dataset_type, graph.output_run, columns, on_existing="skip")
+    # Apart from the datasets, because a later attempt's log and metadata replace an earlier one's.
+    change.insert_artifacts(
+        Columns(
+            {
+                "id": graph.dataset_ids(ordinals),
+                "uri": uris,
+                "size": sizes,
+                "checksum": checksums,
+                "formatter": formatters,
+            }
+        )
+    )
+
+
+def _record_quanta(
+    change: Change, graph: QuantumGraph, outcomes: Sequence[QuantumOutcome]
+) -> dict[int, bytes]:
+    rows = graph.quantum_rows([o.ordinal for o in outcomes])
+    n = len(outcomes)
+    columns: dict[str, Any] = {
+        "id": rows["id"],
+        "run": [graph.output_run] * n,
+        "task": rows["task"],
+        "data_id": rows["data_id"],
+        "graph_id": [graph.id] * n,
+    }
+    columns |= {name: [getattr(o, name) for o in outcomes] for name in QUANTUM if name not in columns}
+    change.insert_quanta(Columns({name: columns[name] for name in QUANTUM}))
+    return dict(zip(rows["ordinal"].tolist(), rows["id"].tolist(), strict=True))
+
+
+def _record_inputs(
+    change: Change, graph: QuantumGraph, outcomes: Sequence[QuantumOutcome], ids: dict[int, bytes]
+) -> None:
+    ran = [o for o in outcomes if o.started_ns]
+    edges = graph.inputs_of([o.ordinal for o in ran])
+    if not len(edges.quantum):
+        return
+    read = np.array([o.ordinal * graph.n_datasets + d for o in ran for d in o.read], dtype=np.int64)
+    was_read = np.isin(edges.quantum * graph.n_datasets + edges.dataset, read)
+    rows = Columns(
+        {
+            "quantum_id": [ids[q] for q in edges.quantum.tolist()],
+            "dataset_id": graph.dataset_ids(edges.dataset),
+            "connection": edges.connection,
+            "was_read": was_read,
+        }
+    )
+    if not was_read.all():
+        # An input that was planned and never made is no input.
+        there = change.existing_ids(rows["dataset_id"][~was_read].tolist())
+        rows = rows.take(
+            was_read | np.array([i in there for i in rows["dataset_id"].tolist()], dtype=np.bool_)
+        )
+    if rows.n_rows:
+        change.insert_quantum_inputs(rows)
+
+
+def _record_outputs(
+    change: Change, graph: QuantumGraph, outcomes: Sequence[QuantumOutcome], ids: dict[int, bytes]
+) -> None:
+    edges = graph.outputs_of([o.ordinal for o in outcomes if o.artifacts])
+    made = np.isin(
+        edges.dataset, np.array([a.dataset for o in outcomes for a in o.artifacts], dtype=np.int64)
+    )
+    change.insert_quantum_outputs(
+        Columns(
+            {
+                "quantum_id": [ids[q] for q in edges.quantum[made].tolist()],
+                "dataset_id": graph.dataset_ids(edges.dataset[made]),
+                "connection": edges.connection[made],
+            }
+        )
+    )
+
+
+class Recorder:
+    """The single writer of a run: takes outcomes as they come and records them in batches, in a thread of its own.
+
+    A context manager: at its end all outcomes are recorded, or the error that prevented it is raised. What a
+    killed process had not recorded is run again by the next one.
+
+    Parameters
+    ----------
+    staging : Repo
+        Writable.
+    graph : QuantumGraph
+        The graph whose quanta are run.
+    period_s : float, optional
+        How long a batch is gathered, in seconds.
+    batch : int, optional
+        How many outcomes end a batch before that.
+    """
+
+    def __init__(
+        self, staging: Repo, graph: QuantumGraph, *, period_s: float = _PERIOD_S, batch: int = _BATCH
+    ) -> None:
+        self._staging = staging
+        self._graph = graph
+        self._period_s = period_s
+        self._batch = batch
+        self._queue: queue.SimpleQueue[QuantumOutcome | None] = queue.SimpleQueue()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self.n_recorded = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def add(self, outcome: QuantumOutcome) -> None:
+        """Take one outcome.
+
+        Parameters
+        ----------
+        outcome : QuantumOutcome
+            To be recorded soon.
+
+        Raises
+        ------
+        StageError
+            The error that recording an earlier one ended with; nothing is recorded after it.
+        """
+        if self._error is not None:
+            raise self._error
+        self._queue.put(outcome)
+
+    def _work(self) -> None:
+        try:
+            # A registry belongs to the thread that opened it.
+            with Registry.open(self._staging.registry.url, writable=True) as registry:
+                self._record_all(registry)
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that uses the recorder
+            self._error = error
+
+    def _record_all(self, registry: Registry) -> None:
+        more = True
+        while more:
+            batch, more = self._gather()
+            if batch:
+                with registry.write() as change:
+                    record_outcomes(change, self._graph, batch)
+                self.n_recorded += len(batch)
+
+    def _gather(self) -> tuple[list[QuantumOutcome], bool]:
+        """Wait for outcomes; return a batch, and whether there may be more."""
+        batch: list[QuantumOutcome] = []
+        deadline = None
+        while len(batch) < self._batch:
+            try:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                outcome = self._queue.get(timeout=left)
+            except queue.Empty:
+                break
+            if outcome is None:
+                return batch, False
+            batch.append(outcome)
+            deadline = deadline or time.monotonic() + self._period_s
+        return batch, True

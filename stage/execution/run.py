@@ -1,0 +1,166 @@
+"""`run_graph`: run what is left of a graph on this machine, and record it in staging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stage.execution.executor import Executor, Interrupt, Work
+from stage.execution.pool import ProcessPool
+from stage.execution.prep import prepare_run
+from stage.execution.progress import ProgressEvent, RunSummary, Tally
+from stage.execution.record import Recorder
+from stage.execution.resume import completed
+from stage.execution.serial import SerialExecutor
+from stage.execution.settings import RunnerSettings
+from stage.execution.worker import QuantumRunner
+from stage.graph.graph import QuantumGraph
+
+if TYPE_CHECKING:
+    from stage.execution.outcome import QuantumOutcome
+    from sync.repo import Repo
+
+__all__ = ["run_graph"]
+
+
+def run_graph(
+    staging: Repo,
+    graph_uri: str,
+    *,
+    processes: int = 1,
+    on_progress: Callable[[ProgressEvent], Any] | None = None,
+    task_path: Sequence[str] = (),
+    logs_dir: str = "",
+    log_level: str = "INFO",
+    fail_fast: bool = False,
+    timeout_s: float | None = None,
+    grace_s: float = 5.0,
+    limit_threads: bool = True,
+    graph: QuantumGraph | None = None,
+) -> RunSummary:
+    """Run the quanta of a graph that are not complete, and record what becomes of them.
+
+    Parameters
+    ----------
+    staging : Repo
+        Writable; it has the dimension records that the graph needs. Nobody else runs the same RUN.
+    graph_uri : str
+        The graph file, with a RUN.
+    processes : int, optional
+        Number of worker processes; 0 runs everything in this one.
+    on_progress : callable, optional
+        Called with each `ProgressEvent`, at most ten times a second, and once at the end.
+    task_path : sequence of str, optional
+        Directories of user modules, besides those that the graph names.
+    logs_dir : str, optional
+        Where logs can be followed while quanta run.
+    log_level : str, optional
+        Lowest level that logs keep.
+    fail_fast : bool, optional
+        Whether to begin nothing more after the first failure.
+    timeout_s : float, optional
+        Longest time for one quantum, with worker processes.
+    grace_s : float, optional
+        How long running quanta may go on after Ctrl-C.
+    limit_threads : bool, optional
+        Whether numerical libraries in workers are held to one thread, unless the environment says otherwise.
+    graph : QuantumGraph, optional
+        The graph in that file, where the caller has it loaded.
+
+    Returns
+    -------
+    RunSummary
+        Counts by task, and what failed. After Ctrl-C it says so; all that was finished is recorded, and the same
+        call goes on from there.
+
+    Raises
+    ------
+    ConflictError
+        If the run was made with other configs, dataset types or packages. Nothing was run.
+    ExecutionError
+        If workers cannot be started.
+    StageError
+        If outcomes cannot be recorded; those that are not recorded will be run again.
+    """
+    graph = graph or QuantumGraph.load(graph_uri)
+    settings = RunnerSettings(graph_uri, staging.datastore.root, tuple(task_path), logs_dir, log_level)
+    executor: Executor
+    if processes > 0:
+        executor = ProcessPool(
+            settings, processes, limit_threads=limit_threads, grace_s=grace_s, timeout_s=timeout_s
+        )
+    else:
+        executor = SerialExecutor(QuantumRunner(settings))
+    prepare_run(staging, graph, task_path=task_path)
+    return execute_graph(staging, graph, executor, on_progress=on_progress, fail_fast=fail_fast)
+
+
+def execute_graph(
+    staging: Repo,
+    graph: QuantumGraph,
+    executor: Executor,
+    *,
+    on_progress: Callable[[ProgressEvent], Any] | None = None,
+    fail_fast: bool = False,
+) -> RunSummary:
+    """Run what is left of a graph whose run is prepared, by any executor.
+
+    Parameters
+    ----------
+    staging : Repo
+        Writable.
+    graph : QuantumGraph
+        With a RUN.
+    executor : Executor
+        What runs the quanta.
+    on_progress : callable, optional
+        As for `run_graph`.
+    fail_fast : bool, optional
+        As for `run_graph`.
+
+    Returns
+    -------
+    RunSummary
+        As for `run_graph`.
+    """
+    done = completed(staging, graph)
+
+    def place_of(ordinal: int) -> int:
+        return graph.layout.locate_quantum(ordinal)[0]
+
+    def describe(ordinal: int) -> str:
+        return str(graph.quantum(ordinal))
+
+    tally = Tally(
+        [t.label for t in graph.layout.tasks],
+        task_of=graph.task_of(np.arange(graph.n_quanta)),
+        complete=done.mask,
+        describe=describe,
+        place_of=place_of,
+        on_progress=on_progress,
+    )
+    before = graph.dependencies()
+    # Signals are only counted until the last outcome is recorded.
+    with Interrupt() as interrupt, Recorder(staging, graph) as recorder:
+
+        def take(outcome: QuantumOutcome) -> None:
+            tally.add(outcome)
+            recorder.add(outcome)
+
+        work = Work(
+            before.indptr,
+            before.indices,
+            take,
+            complete=done.mask,
+            attempts=done.attempts,
+            absent=done.absent,
+            task_of=place_of,
+            describe=describe,
+            fail_fast=fail_fast,
+            on_tick=tally.tick,
+        )
+        ended = executor.execute(work, interrupt)
+    tally.tick(work.scheduler, is_last=True)
+    return RunSummary(graph.output_run, tally.counts(), tally.failures, not ended, tally.elapsed_s)

@@ -1,0 +1,54 @@
+"""Running quanta one after another in this process: for debuggers, tests and small work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stage.execution.executor import Interrupt, Work
+    from stage.execution.worker import QuantumRunner
+
+__all__ = ["SerialExecutor"]
+
+
+class SerialExecutor:
+    """The executor of one process.
+
+    Parameters
+    ----------
+    runner : QuantumRunner
+        What runs each quantum.
+    """
+
+    def __init__(self, runner: QuantumRunner) -> None:
+        self._runner = runner
+
+    def execute(self, work: Work, interrupt: Interrupt) -> bool:
+        """Run all that can be run, each quantum to its end before the next.
+
+        Parameters
+        ----------
+        work : Work
+            Gives out quanta and takes outcomes.
+        interrupt : Interrupt
+            Ends it, also in the middle of a quantum, which then has no outcome.
+
+        Returns
+        -------
+        bool
+            Whether it came to its end.
+        """
+        while not interrupt.count and (assignment := work.take()) is not None:
+            work.tick()
+            interrupt.raise_at = 1
+            try:
+                outcome = self._runner.run(assignment.ordinal, assignment.attempt, assignment.absent)
+            except KeyboardInterrupt:
+                # A task of the caller's own may raise it too.
+                interrupt.count = max(interrupt.count, 1)
+                work.give_back([assignment])
+                break
+            finally:
+                interrupt.raise_at = 3
+            work.done(assignment.number, outcome)
+        return not interrupt.count

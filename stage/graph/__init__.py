@@ -1,0 +1,1 @@
+"""Quantum graphs: built set-wise, kept in a columnar file."""

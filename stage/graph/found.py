@@ -1,0 +1,291 @@
+"""Datasets that were there before the graph: overall inputs, and prerequisites looked up after pruning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from registry.errors import NotFoundError, PipelineError
+from registry.model.columns import Columns
+from stage.graph.quantum import FOUND_COLUMNS
+from stage.graph.question import Place, Question
+from stage.graph.relate import DataIdRows, concat_columns, match_rows
+from stage.graph.table import Csr, Ints, Table, code_column
+
+if TYPE_CHECKING:
+    from registry.model.dimensions import DimensionGroup
+    from stage.graph.plan import GraphPlan, TypePlan
+    from stage.graph.question import View
+    from stage.pipeline.node import ConnectionDef, TaskNode
+
+__all__ = ["FoundTable", "Pool", "Prerequisites", "find_datasets", "shown_data_ids"]
+
+_CODED = ("run", "formatter", "origin")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundTable:
+    """Datasets of one type that exist.
+
+    Parameters
+    ----------
+    data_ids : Table
+        One column a required dimension.
+    found : Table
+        `FOUND_COLUMNS`, row by row beside it.
+    """
+
+    data_ids: Table
+    found: Table
+
+    def take(self, rows: Ints) -> FoundTable:
+        """Return chosen rows.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of int64
+            Row numbers.
+
+        Returns
+        -------
+        FoundTable
+            Those rows.
+        """
+        return FoundTable(self.data_ids.take(rows), self.found.take(rows))
+
+
+def find_datasets(view: View, kind: TypePlan, path: Sequence[Place], data_ids: Table) -> FoundTable:
+    """Look up the datasets of one type by their data IDs, in one question.
+
+    Parameters
+    ----------
+    view : View
+        Where to look.
+    kind : TypePlan
+        Their type.
+    path : sequence of Place
+        The search path.
+    data_ids : Table
+        Distinct data IDs to look for.
+
+    Returns
+    -------
+    FoundTable
+        Those that exist, the first on the path for each; in no particular order.
+    """
+    dims = kind.dimensions
+    wanted = data_ids.select(dims).decode() if dims else None
+    rows = view.datasets(kind.type, path, wanted) if data_ids.n_rows else _none(dims)
+    columns = {n: code_column(rows[n]) if n in _CODED else rows[n] for n in FOUND_COLUMNS}
+    return FoundTable(_as_table(rows.select(dims), rows.n_rows), Table(columns, rows.n_rows))
+
+
+def _none(dims: Sequence[str]) -> Columns:
+    return Columns.from_rows((*dims, *FOUND_COLUMNS), [])
+
+
+def _as_table(columns: Columns, n_rows: int) -> Table:
+    return Table({n: code_column(columns[n]) for n in columns.names}, n_rows)
+
+
+@dataclass(slots=True, eq=False)
+class Pool:
+    """Datasets of one type that several readers found, each of them once.
+
+    Parameters
+    ----------
+    dimensions : tuple of str
+        The type's required dimensions.
+    parts : list of FoundTable
+        What each reader found.
+    """
+
+    dimensions: tuple[str, ...]
+    parts: list[FoundTable] = field(default_factory=list)
+
+    def add(self, found: FoundTable) -> int:
+        """Put in what one reader found.
+
+        Parameters
+        ----------
+        found : FoundTable
+            Its rows.
+
+        Returns
+        -------
+        int
+            Number of the part, for `merged`.
+        """
+        self.parts.append(found)
+        return len(self.parts) - 1
+
+    def merged(self) -> tuple[FoundTable, list[Ints | None]]:
+        """Return all rows, sorted and without repeats.
+
+        Returns
+        -------
+        rows : FoundTable
+            Of all parts.
+        places : list of numpy.ndarray or None
+            For each part, where its rows are now; None where they are where they were.
+        """
+        if len(self.parts) == 1 and _is_sorted(self.parts[0].data_ids):
+            return self.parts[0], [None]
+        whole = self.parts[0]
+        for part in self.parts[1:]:
+            whole = FoundTable(_joined(whole.data_ids, part.data_ids), _joined(whole.found, part.found))
+        places = DataIdRows(whole.data_ids).places(self.dimensions)
+        cuts = np.cumsum([p.data_ids.n_rows for p in self.parts])[:-1]
+        return whole.take(places.first), list(np.split(places.inverse, cuts))
+
+
+def _is_sorted(table: Table) -> bool:
+    places = DataIdRows(table).places(table.names)
+    return bool(np.array_equal(places.inverse, np.arange(table.n_rows)))
+
+
+def _joined(one: Table, other: Table) -> Table:
+    columns = {n: concat_columns(c, other.columns[n]) for n, c in one.columns.items()}
+    return Table(columns, one.n_rows + other.n_rows)
+
+
+@dataclass(slots=True, eq=False)
+class Prerequisites:
+    """Looks prerequisites up for quanta that have survived pruning.
+
+    Parameters
+    ----------
+    view : View
+        Where to look.
+    plan : GraphPlan
+        What the pipeline means.
+    path : tuple of Place
+        The search path.
+    data_ids : list of (DimensionGroup, Table)
+        Data IDs that were asked for on the way, beyond those of the quanta.
+    """
+
+    view: View
+    plan: GraphPlan
+    path: tuple[Place, ...]
+    data_ids: list[tuple[DimensionGroup, Table]] = field(default_factory=list)
+
+    def resolve(self, node: TaskNode, connection: ConnectionDef, quanta: Table) -> tuple[FoundTable, Csr]:
+        """Find one connection's datasets for all quanta of a task.
+
+        Parameters
+        ----------
+        node : TaskNode
+            The task.
+        connection : ConnectionDef
+            The prerequisite.
+        quanta : Table
+            The quanta: all dimensions of the task, required and implied.
+
+        Returns
+        -------
+        found : FoundTable
+            The datasets.
+        edges : Csr
+            For each quantum, rows of `found`.
+
+        Raises
+        ------
+        NotFoundError
+            If a quantum lacks one that it requires (``missing-prerequisite``).
+        PipelineError
+            If a quantum that takes one dataset finds several.
+        """
+        kind = self.plan.types[connection.dataset_type]
+        if set(kind.dimensions) <= set(quanta.names):
+            pairs = DataIdRows(quanta)
+            owner = np.arange(quanta.n_rows, dtype=np.int64)
+        else:
+            pairs, owner = self._related(node, kind, quanta)
+        places = pairs.places(kind.dimensions)
+        found = find_datasets(self.view, kind, self.path, places.table)
+        row = match_rows(places.table, found.data_ids, kind.dimensions)[places.inverse]
+        there = row >= 0
+        if not set(kind.dimensions) <= set(quanta.names):
+            key = owner[there] * max(found.data_ids.n_rows, 1) + row[there]
+            key = np.unique(key)
+            owner, row = np.divmod(key, max(found.data_ids.n_rows, 1))
+        else:
+            owner, row = owner[there], row[there]
+        edges = Csr.from_pairs(quanta.n_rows, owner, row)
+        self._check(node, connection, quanta, edges)
+        return found, edges
+
+    def _related(self, node: TaskNode, kind: TypePlan, quanta: Table) -> tuple[DataIdRows, Ints]:
+        """Ask which data IDs of the datasets go with which quanta: by relations of dimensions, or on the sky."""
+        universe = self.plan.universe
+        own = self.plan.task_dimensions(node)
+        group = universe.group([*node.dimensions, *kind.type.dimensions.required])
+        columns = self.view.data_ids(group, Question(table=quanta.select(own).decode()), (), self.path)
+        table = _as_table(columns, columns.n_rows)
+        self.data_ids.append((group, table))
+        owner = match_rows(table, quanta, own)
+        known = owner >= 0
+        return DataIdRows(table.take(known)), owner[known]
+
+    def _check(self, node: TaskNode, connection: ConnectionDef, quanta: Table, edges: Csr) -> None:
+        counts = np.diff(edges.indptr)
+        own = self.plan.task_dimensions(node)
+        missing = np.flatnonzero(counts < connection.minimum)
+        if len(missing):
+            needs = (
+                "a prerequisite"
+                if connection.minimum == 1
+                else f"{connection.minimum} datasets of a prerequisite"
+            )
+            raise NotFoundError(
+                f"{len(missing)} of {quanta.n_rows} quanta of '{node.label}' lack {needs}: no "
+                f"'{connection.dataset_type}' in {_path_text(self.path)} for {shown_data_ids(quanta, missing, own)}",
+                code="missing-prerequisite",
+                hint="Add the collection that holds it to the inputs, or leave these data IDs out.",
+            )
+        several = np.flatnonzero(counts > 1)
+        if len(several) and not connection.multiple:
+            raise PipelineError(
+                f"{len(several)} of {quanta.n_rows} quanta of '{node.label}' find several datasets "
+                f"'{connection.dataset_type}' for '{connection.name}', which takes one: "
+                f"{shown_data_ids(quanta, several, own)}",
+                code="several-inputs",
+                hint=f"Declare '{connection.name}' with multiple=True.",
+            )
+
+
+def _path_text(path: Sequence[Place]) -> str:
+    names = [p.collection for p in path]
+    return (
+        ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        if names
+        else "no collection"
+    )
+
+
+def shown_data_ids(table: Table, rows: Ints, names: Sequence[str]) -> str:
+    """Return the first of some data IDs as text, for a message.
+
+    Parameters
+    ----------
+    table : Table
+        Data IDs.
+    rows : numpy.ndarray of int64
+        Which.
+    names : sequence of str
+        The dimensions to show.
+
+    Returns
+    -------
+    str
+        At most three, and how many more.
+    """
+    shown = [
+        "{" + ", ".join(f"{k}={v}" for k, v in zip(names, row, strict=True)) + "}"
+        for row in table.select(names).rows(rows[:3])
+    ]
+    return ", ".join(shown) + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")

@@ -1,0 +1,1 @@
+"""Tasks, their configuration and connections, and pipelines of them."""

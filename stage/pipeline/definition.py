@@ -1,0 +1,289 @@
+"""A pipeline as it is written: labelled tasks with their changes of settings, before any code is imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from registry.errors import PipelineError, nearest
+
+__all__ = ["Contract", "Override", "PipelineDefinition", "TaskDefinition", "check_label", "fill_parameters"]
+
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\Z")
+_SUBSET = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}\Z")
+_PARAMETER = re.compile(r"parameters\.([A-Za-z_]\w*)\Z")
+
+
+def check_label(label: str, where: str, *, subset: bool = False) -> str:
+    """Return `label` if it can name a task or a subset.
+
+    Parameters
+    ----------
+    label : str
+        What was written.
+    where : str
+        Its file, for errors.
+    subset : bool
+        Whether it names a subset, which may have hyphens.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    PipelineError
+        If it cannot; names of dataset types are made from labels.
+    """
+    if not isinstance(label, str) or not (_SUBSET if subset else _LABEL).match(label):
+        letters = "letters, digits, _ and -" if subset else "letters, digits and _"
+        raise PipelineError(
+            f"{where}: '{label}' is not a usable label", code="bad-label", hint=f"Use {letters}."
+        )
+    return label
+
+
+@dataclass(frozen=True)
+class Override:
+    """Changes of a task's settings, and where they are written.
+
+    Parameters
+    ----------
+    where : str
+        File, or ``-c``; for errors.
+    changes : mapping
+        Nested by name; a value may be ``"parameters.name"``.
+    """
+
+    where: str
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """One task as it is written.
+
+    Parameters
+    ----------
+    target : str
+        ``module.Class``; empty where it only changes an imported task.
+    overrides : tuple of Override
+        Changes of settings, in order.
+    shell : mapping or None
+        The declaration of a shell task: its script, dimensions, inputs, outputs.
+    where : str
+        Its file, for errors.
+    """
+
+    target: str = ""
+    overrides: tuple[Override, ...] = ()
+    shell: Mapping[str, Any] | None = None
+    where: str = "the pipeline"
+
+    def over(self, imported: TaskDefinition) -> TaskDefinition:
+        """Return `imported` as changed by this definition of the same label.
+
+        Parameters
+        ----------
+        imported : TaskDefinition
+            What was there.
+
+        Returns
+        -------
+        TaskDefinition
+            Another task replaces it; the same, or none named, adds to its settings.
+
+        Raises
+        ------
+        PipelineError
+            If it changes a setting that an imported script does not have.
+        """
+        if self.shell is not None or (self.target and self.target != imported.target):
+            return self
+        out = imported
+        for override in self.overrides:
+            out = out.changed(override)
+        return out
+
+    def changed(self, override: Override) -> TaskDefinition:
+        """Return a copy with further changes of settings.
+
+        Parameters
+        ----------
+        override : Override
+            The changes.
+
+        Returns
+        -------
+        TaskDefinition
+            With these applied last.
+
+        Raises
+        ------
+        PipelineError
+            If it changes a setting that a script does not have; of other tasks only their code knows.
+        """
+        if self.shell is not None:
+            known = {key for o in self.overrides for key in o.changes}
+            for name in override.changes:
+                if name not in known and name != "connections":
+                    raise PipelineError(
+                        f"{override.where}: the script has no setting '{name}'",
+                        code="unknown-setting",
+                        hint=nearest(name, known),
+                    )
+        return replace(self, overrides=(*self.overrides, override))
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Something that must hold between the configs of a pipeline's tasks.
+
+    Parameters
+    ----------
+    expression : str
+        As ``a.config.x == b.config.y``.
+    message : str
+        What to say if it does not.
+    where : str
+        Its file.
+    """
+
+    expression: str
+    message: str = ""
+    where: str = "the pipeline"
+
+
+@dataclass(frozen=True)
+class PipelineDefinition:
+    """A pipeline as it is written, its imports taken in.
+
+    Parameters
+    ----------
+    description : str
+        What it is for.
+    instrument : str or None
+        The instrument that it is meant for.
+    parameters : mapping
+        Values that settings may refer to.
+    tasks : mapping of str to TaskDefinition
+        By label, in written order.
+    subsets : mapping of str to (tuple of str, str)
+        Labels and description, by name.
+    contracts : tuple of Contract
+        What must hold.
+    steps : tuple of str
+        Names of subsets, in the order they are to be run.
+    search_path : tuple of str
+        Directories of user modules.
+    where : str
+        The file it was read from.
+    """
+
+    description: str = ""
+    instrument: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tasks: Mapping[str, TaskDefinition] = field(default_factory=dict)
+    subsets: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    contracts: tuple[Contract, ...] = ()
+    steps: tuple[str, ...] = ()
+    search_path: tuple[str, ...] = ()
+    where: str = "the pipeline"
+
+    def expand(self, names: Iterable[str]) -> set[str]:
+        """Return the labels that some labels and names of subsets stand for.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Labels and subsets.
+
+        Returns
+        -------
+        set of str
+            Labels.
+
+        Raises
+        ------
+        PipelineError
+            If a name is neither; offers the nearest.
+        """
+        chosen: set[str] = set()
+        for name in names:
+            if name in self.tasks:
+                chosen.add(name)
+            elif name in self.subsets:
+                chosen.update(self.subsets[name][0])
+            else:
+                raise PipelineError(
+                    f"{self.where} has no task or subset '{name}'",
+                    code="unknown-label",
+                    hint=nearest(name, [*self.tasks, *self.subsets]),
+                )
+        return chosen
+
+    def only(self, labels: Iterable[str]) -> PipelineDefinition:
+        """Return the part with only these tasks.
+
+        Parameters
+        ----------
+        labels : iterable of str
+            Labels to keep.
+
+        Returns
+        -------
+        PipelineDefinition
+            Subsets and steps without the others; those left empty are gone.
+        """
+        keep = set(labels)
+        subsets = {
+            n: (tuple(x for x in inside if x in keep), doc) for n, (inside, doc) in self.subsets.items()
+        }
+        subsets = {n: s for n, s in subsets.items() if s[0]}
+        return replace(
+            self,
+            tasks={n: t for n, t in self.tasks.items() if n in keep},
+            subsets=subsets,
+            steps=tuple(s for s in self.steps if s in subsets),
+        )
+
+
+def fill_parameters(value: Any, parameters: Mapping[str, Any], where: str) -> Any:
+    """Return `value` with each text ``parameters.name`` replaced by that parameter.
+
+    Parameters
+    ----------
+    value : object
+        A setting, or a mapping or list of them.
+    parameters : mapping
+        The pipeline's parameters.
+    where : str
+        Who asks, for errors.
+
+    Returns
+    -------
+    object
+        The same form.
+
+    Raises
+    ------
+    PipelineError
+        If there is no such parameter.
+    """
+    if isinstance(value, Mapping):
+        return {k: fill_parameters(v, parameters, where) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill_parameters(v, parameters, where) for v in value]
+    match = _PARAMETER.match(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    if match[1] not in parameters:
+        raise PipelineError(
+            f"{where}: no parameter '{match[1]}'",
+            code="unknown-parameter",
+            hint=nearest(match[1], parameters),
+        )
+    return parameters[match[1]]

@@ -1,0 +1,180 @@
+"""Tasks for the tests of execution, which do what their configs say; light, as workers import them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stage.pipeline.config import Config, Field
+from stage.pipeline.connections import Connections, InitInput, InitOutput, Input, Output
+from stage.pipeline.struct import NoWorkFound, Struct
+from stage.pipeline.task import Task
+
+SAMPLE = ("batch", "sample")
+
+
+class StepConnections(
+    Connections, dimensions=SAMPLE, default_templates={"before": "number", "after": "doubled"}
+):
+    """One number to another."""
+
+    value = Input(dataset_type="{before}", storage_class="Json", dimensions=SAMPLE)
+    result = Output(dataset_type="{after}", storage_class="Json", dimensions=SAMPLE)
+
+
+class StepConfig(Config):
+    """How a number becomes another, and what goes wrong with which sample."""
+
+    factor: float = Field(2.0, description="What a value is multiplied with.")
+    behave: dict[str, str] = Field(default_factory=dict, description="Sample to what its quantum does.")
+    sleep: float = Field(0.0, description="Seconds that each quantum takes.")
+
+
+class StepTask(Task):
+    """Multiply, unless told to misbehave."""
+
+    ConfigClass = StepConfig
+    ConnectionsClass = StepConnections
+    default_label = "step"
+    config: StepConfig
+
+    def run(self, value: dict[str, Any], data_id: dict[str, Any]) -> Struct:
+        """Multiply.
+
+        Parameters
+        ----------
+        value : dict
+            With ``x``.
+        data_id : dict
+            Which sample.
+
+        Returns
+        -------
+        Struct
+            ``result``: with ``x``.
+        """
+        self.log.info("sample %d has x = %s", data_id["sample"], value["x"])
+        self.metadata["x"] = value["x"]
+        if self.config.sleep:
+            time.sleep(self.config.sleep)
+        misbehave(self.config.behave.get(str(data_id["sample"]), ""))
+        return Struct(result={"x": value["x"] * self.config.factor})
+
+
+def _interrupt(argument: str) -> None:
+    os.kill(int(argument), signal.SIGINT)
+    time.sleep(30)
+
+
+def _wait_for(argument: str) -> None:
+    if not Path(argument).exists():
+        raise RuntimeError(f"waiting for {argument}")
+
+
+def _fail(argument: str) -> None:
+    raise ValueError(argument or "told to fail")
+
+
+def _no_work(_argument: str) -> None:
+    raise NoWorkFound("nothing to multiply")
+
+
+def _sys_exit(_argument: str) -> None:
+    raise SystemExit(7)
+
+
+def _keyboard(_argument: str) -> None:
+    raise KeyboardInterrupt
+
+
+BEHAVIOURS: dict[str, Callable[[str], Any]] = {
+    "": lambda _: None,
+    "raise": _fail,
+    "no-work": _no_work,
+    "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+    "segv": lambda _: os.kill(os.getpid(), signal.SIGSEGV),
+    "exit": lambda _: os._exit(3),
+    "sys-exit": _sys_exit,
+    "keyboard": _keyboard,
+    "sleep": lambda seconds: time.sleep(float(seconds)),
+    "print": lambda _: print("printed text"),
+    "needs": _wait_for,
+    "interrupt": _interrupt,
+    "memory": lambda n: bytearray(int(n)),
+}
+
+
+def misbehave(how: str) -> None:
+    """Do what the name of a behaviour says."""
+    what, _, argument = how.partition(":")
+    BEHAVIOURS[what](argument)
+
+
+class TotalConnections(
+    Connections, dimensions=("batch",), default_templates={"before": "doubled", "after": "total"}
+):
+    """Numbers of a batch to their sum."""
+
+    values = Input(dataset_type="{before}", storage_class="Json", dimensions=SAMPLE, multiple=True, minimum=2)
+    unit = InitInput(dataset_type="unit", storage_class="Json")
+    total = Output(dataset_type="{after}", storage_class="Json", dimensions=("batch",))
+
+
+class TotalTask(Task):
+    """Add up what there is; at least two."""
+
+    ConnectionsClass = TotalConnections
+    default_label = "total"
+
+    def run(self, values: list[dict[str, Any]]) -> Struct:
+        """Add.
+
+        Parameters
+        ----------
+        values : list of dict
+            Each with ``x``.
+
+        Returns
+        -------
+        Struct
+            ``total``.
+        """
+        unit = self.init_inputs["unit"]["name"]
+        return Struct(total={"x": sum(v["x"] for v in values), "n": len(values), "unit": unit})
+
+
+class UnitConnections(
+    StepConnections, dimensions=SAMPLE, default_templates={"before": "doubled", "after": "shifted"}
+):
+    """A step that also says what the unit is."""
+
+    unit = InitOutput(dataset_type="unit", storage_class="Json")
+
+
+class UnitConfig(StepConfig):
+    """The settings of a step, and the unit."""
+
+    unit: str = Field("metre", description="What a number counts.")
+
+
+class UnitTask(StepTask):
+    """A step with an init output."""
+
+    ConfigClass = UnitConfig
+    ConnectionsClass = UnitConnections
+    default_label = "unit"
+    config: UnitConfig
+
+    def init_outputs(self) -> dict[str, Any]:
+        """Say what the unit is.
+
+        Returns
+        -------
+        dict
+            ``unit``.
+        """
+        return {"unit": {"name": self.config.unit}}

@@ -1,0 +1,75 @@
+"""Where a campaign is found, and what its paths are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from registry.errors import NotFoundError, UsageError
+from stage.campaign.files import allows_wal
+from stage.campaign.layout import Layout, absolute_uri, find_campaign, local_directory
+
+
+def test_option_then_variable_then_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A campaign is found by option first, then by the environment, then where we are."""
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".campaign.json").touch()
+    monkeypatch.chdir(tmp_path / "a")
+    monkeypatch.delenv("STAGE_CAMPAIGN_DIR", raising=False)
+
+    assert tmp_path / "a" == find_campaign()
+    monkeypatch.setenv("STAGE_CAMPAIGN_DIR", str(tmp_path / "b"))
+
+    assert tmp_path / "b" == find_campaign()
+    assert tmp_path / "c" == find_campaign("../c")
+
+
+def test_a_directory_without_state_is_no_campaign(tmp_path: Path) -> None:
+    """The error names the directory and says how to make one."""
+    with pytest.raises(NotFoundError, match=str(tmp_path)) as caught:
+        find_campaign(tmp_path)
+
+    assert "stage clone" in caught.value.hint
+
+
+def test_a_remote_directory_is_refused_by_name() -> None:
+    """A campaign directory on S3 is refused, and the scheme is named."""
+    with pytest.raises(UsageError, match="s3://"):
+        local_directory("s3://bucket/campaign")
+
+
+def test_a_file_uri_is_local() -> None:
+    """``file://`` names a local directory, its escapes decoded."""
+    assert Path("/data/my dir") == local_directory("file:///data/my%20dir")
+
+
+def test_paths_below_the_campaign_are_stored_relative(tmp_path: Path) -> None:
+    """What lies in the campaign is stored relative to it, and comes back absolute; the selection stays."""
+    layout = Layout(tmp_path)
+
+    assert layout.relative(f"{tmp_path}/pipeline.yaml#a,b") == "pipeline.yaml#a,b"
+    assert f"{tmp_path}/pipeline.yaml#a,b" == layout.resolve("pipeline.yaml#a,b")
+    assert layout.relative("/elsewhere/p.yaml") == "/elsewhere/p.yaml"
+    assert layout.resolve("s3://b/p.yaml") == "s3://b/p.yaml"
+
+
+def test_an_absolute_uri_keeps_its_selection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path becomes absolute; what has a scheme stays."""
+    monkeypatch.chdir(tmp_path)
+
+    assert f"{tmp_path}/p.yaml#x" == absolute_uri("p.yaml#x")
+    assert absolute_uri("s3://b/p.yaml#x") == "s3://b/p.yaml#x"
+
+
+def test_the_write_ahead_log_is_not_used_on_network_file_systems(tmp_path: Path) -> None:
+    """The deepest mount that holds the directory decides."""
+    mounts = tmp_path / "mounts"
+    (tmp_path / "with space" / "deep").mkdir(parents=True)
+    escaped = str(tmp_path / "with space").replace(" ", "\\040")
+    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {escaped} nfs4 rw 0 0\nbad\n")
+
+    assert allows_wal(tmp_path, mounts)
+    assert not allows_wal(tmp_path / "with space" / "deep", mounts)
+    assert allows_wal(tmp_path, tmp_path / "no-such-table")
