@@ -1,0 +1,1 @@
+"""The ``stage`` command: options in, calls to `stage`, text or JSON out. No logic lives here."""

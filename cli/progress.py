@@ -1,0 +1,102 @@
+"""How far a run has come: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stage.execution.progress import ProgressEvent
+
+__all__ = ["PlainProgress", "progress_display"]
+
+Show = Callable[["ProgressEvent"], None]
+
+
+class PlainProgress:
+    """Writes a line when something was finished, and not more often than every few seconds.
+
+    Parameters
+    ----------
+    period_s : float, optional
+        Shortest time between two lines, in seconds.
+    """
+
+    def __init__(self, period_s: float = 5.0) -> None:
+        self._period_s = period_s
+        self._last_s = 0.0
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Take one event.
+
+        Parameters
+        ----------
+        event : ProgressEvent
+            How far it has come.
+        """
+        if not event.is_last and event.elapsed_s - self._last_s < self._period_s:
+            return
+        self._last_s = event.elapsed_s
+        total = event.total
+        text = f"{total.done:,} of {total.total:,} quanta done"
+        if total.failed:
+            text += f", {total.failed:,} failed"
+        if total.blocked:
+            text += f", {total.blocked:,} blocked"
+        sys.stderr.write(f"{text}   {event.elapsed_s:.0f} s{_left(event)}\n")
+
+
+def _left(event: ProgressEvent) -> str:
+    """Estimate how long it will take from what was done in this call."""
+    total = event.total
+    done_now = total.succeeded + total.no_work + total.failed
+    if event.is_last or not done_now or not total.left:
+        return ""
+    return f", about {event.elapsed_s * total.left / done_now:.0f} s left"
+
+
+def _table(event: ProgressEvent) -> Any:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("task")
+    for name in ("done", "of", "running", "failed", "blocked"):
+        table.add_column(name, justify="right")
+    table.add_column("", width=30)
+    for label, c in event.tasks.items():
+        table.add_row(
+            label, f"{c.done:,}", f"{c.total:,}", f"{c.running:,}", f"{c.failed:,}", f"{c.blocked:,}",
+            ProgressBar(total=max(c.total, 1), completed=c.done, width=30),
+        )  # fmt: skip
+    table.caption = f"{event.elapsed_s:.0f} s{_left(event)}"
+    table.caption_justify = "left"
+    return table
+
+
+@contextmanager
+def progress_display(*, quiet: bool = False) -> Iterator[Show | None]:
+    """Show progress while a run goes on.
+
+    Parameters
+    ----------
+    quiet : bool, optional
+        Show nothing.
+
+    Yields
+    ------
+    callable or None
+        To be called with each event; None if nothing is shown.
+    """
+    if quiet:
+        yield None
+    elif not sys.stderr.isatty():
+        yield PlainProgress()
+    else:
+        from rich.console import Console
+        from rich.live import Live
+
+        with Live(console=Console(stderr=True), refresh_per_second=8, transient=True) as live:
+            yield lambda event: live.update(_table(event))

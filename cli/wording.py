@@ -1,0 +1,336 @@
+"""Reports as lines for a person."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cli.render import count_text, size_text, table_text
+
+if TYPE_CHECKING:
+    from stage.campaign.reports import (
+        BuildReport,
+        FetchReport,
+        GraphReport,
+        HistoryEntry,
+        LogEntry,
+        PushReport,
+        RunReport,
+        StatusReport,
+    )
+    from stage.report.summary import RunReport as RunSummary
+
+__all__ = [
+    "build_lines", "change_lines", "data_id_text", "fetch_lines", "graph_lines", "history_lines", "log_lines", "push_lines",
+    "report_lines", "run_lines", "status_lines",
+]  # fmt: skip
+
+_ORDER = ("succeeded", "no-work", "failed", "blocked", "missing")
+_MAX_FAILURES = 10
+
+
+def data_id_text(text: str) -> str:
+    """Return a data ID in compact JSON as ``name=value`` words.
+
+    Parameters
+    ----------
+    text : str
+        As it is recorded of a quantum.
+
+    Returns
+    -------
+    str
+        For a person.
+    """
+    try:
+        values = json.loads(text)
+        return ", ".join(f"{k}={v}" for k, v in values.items()) or "(no dimensions)"
+    except (ValueError, AttributeError):
+        return text
+
+
+def _tasks(tasks: Mapping[str, int]) -> str:
+    listed = ", ".join(f"{label} {n:,}" for label, n in tasks.items())
+    total = sum(tasks.values())
+    return f"{count_text(len(tasks), 'task')}, {count_text(total, 'quantum', 'quanta')} ({listed})"
+
+
+def build_lines(report: BuildReport) -> Iterable[str]:
+    """Word a build.
+
+    Parameters
+    ----------
+    report : BuildReport
+        What it made.
+
+    Yields
+    ------
+    str
+        Lines.
+    """
+    yield f"graph   {_tasks(report.graph.tasks)}   {report.seconds:.1f} s"
+    yield from _left_out_lines(report.graph)
+    if report.fetch is not None:
+        yield from fetch_lines(report.fetch)
+
+
+def fetch_lines(report: FetchReport) -> Iterable[str]:
+    """Word a fetch.
+
+    Parameters
+    ----------
+    report : FetchReport
+        What it brought.
+
+    Yields
+    ------
+    str
+        Lines.
+    """
+    parts = [f"{n:,} {name}" for name, n in report.datasets.items()]
+    n_records = sum(c.get("new", 0) for kind, c in report.counts.items() if kind.startswith("record"))
+    if n_records:
+        parts.append(count_text(n_records, "dimension record"))
+    what = ", ".join(parts) or "nothing new"
+    yield f"fetched {what}; {size_text(report.copied_bytes)} copied (direct)   {report.seconds:.1f} s"
+    yield from (f"note    {note}" for note in report.notes)
+
+
+def graph_lines(report: GraphReport) -> Iterable[str]:
+    """Word a graph.
+
+    Parameters
+    ----------
+    report : GraphReport
+        The graph.
+
+    Yields
+    ------
+    str
+        Lines.
+    """
+    yield f"graph   {report.uri} ({size_text(report.size_bytes)})"
+    yield f"        {_tasks(report.tasks)}"
+    yield f"inputs  {', '.join(report.input_collections) or '-'}"
+    if report.data_query:
+        yield f"query   {report.data_query}"
+    if report.output_run:
+        yield f"run     {report.output_run}"
+    yield from _left_out_lines(report)
+    rows = [(name, facts["role"], facts["n"]) for name, facts in report.dataset_types.items()]
+    if rows:
+        yield table_text(("dataset type", "role", "datasets"), rows)
+
+
+def _left_out_lines(report: GraphReport) -> Iterable[str]:
+    for out in report.left_out:
+        yield f"left out {out['dropped']:,} of {out['of']:,} {out['task']} quanta: no {out['dataset_type']}"
+
+
+def _count_rows(tasks: Mapping[str, Mapping[str, int]]) -> str:
+    statuses = [s for s in _ORDER if any(c.get(s) for c in tasks.values())] or ["succeeded"]
+    return table_text(("task", *statuses), [(t, *(c.get(s, 0) for s in statuses)) for t, c in tasks.items()])
+
+
+def _failure_lines(failures: Sequence[object], total: int) -> Iterable[str]:
+    from stage.campaign.reports import Failure
+
+    for failure in failures[:_MAX_FAILURES]:
+        if isinstance(failure, Failure):
+            yield f"failed  {failure.task} {data_id_text(failure.data_id)}: {failure.first_line}"
+    if total > _MAX_FAILURES:
+        yield f"        and {total - _MAX_FAILURES:,} more"
+
+
+def run_lines(report: RunReport, done: str = "executed") -> Iterable[str]:
+    """Word what became of a run.
+
+    Parameters
+    ----------
+    report : RunReport
+        The run.
+    done : str, optional
+        What was done now with its quanta.
+
+    Yields
+    ------
+    str
+        Lines.
+    """
+    executed = count_text(report.executed, "quantum", "quanta")
+    yield f"run     {report.run}: {executed} {done}   {report.seconds:.1f} s"
+    yield _count_rows(report.tasks)
+    yield from _failure_lines(report.failures, len(report.failures))
+    if report.interrupted:
+        yield "interrupted; 'stage run' goes on from here"
+    elif not report.complete:
+        yield "partly done; 'stage log --failed' shows why, 'stage run' runs what is missing"
+
+
+def push_lines(report: PushReport) -> Iterable[str]:
+    """Word a push or its plan.
+
+    Parameters
+    ----------
+    report : PushReport
+        The push.
+
+    Yields
+    ------
+    str
+        Lines.
+    """
+    for run, n in report.left_out.items():
+        yield f"left out {run}: {count_text(n, 'quantum', 'quanta')} not done"
+    yield from report.plan.lines()
+    if report.pushed:
+        yield f"pushed  {', '.join(report.plan.runs)}   {report.seconds:.1f} s"
+
+
+def status_lines(report: StatusReport) -> Iterable[str]:
+    """Word where a campaign stands.
+
+    Parameters
+    ----------
+    report : StatusReport
+        The campaign.
+
+    Yields
+    ------
+    str
+        Lines.
+    """
+    yield f"campaign  {report.name}" + (f" — {report.doc}" if report.doc else "")
+    yield f"upstream  {report.upstream}"
+    yield f"pipeline  {report.pipeline or '-'}"
+    yield f"inputs    {', '.join(report.collections.get('inputs', ())) or '-'}"
+    if report.collections.get("chain"):
+        yield f"chain     {report.collections['chain']}"
+    yield f"graph     {_tasks(report.graph.tasks) if report.graph else '-'}"
+    if report.graph_problem:
+        yield f"          {report.graph_problem}"
+    if report.staging:
+        yield f"staging   {count_text(report.staging.get('datasets', 0), 'dataset')}"
+    if report.holder:
+        yield f"busy      {report.holder}"
+    for run in report.runs:
+        yield ""
+        yield f"run {run.name} ({run.place}; {run.push})"
+        yield _count_rows(run.tasks)
+        yield from _failure_lines(run.failures, run.n_failures)
+    if report.next_commands:
+        yield ""
+        yield "next"
+        yield from (f"  {command}" for command in report.next_commands)
+
+
+def log_lines(entries: Sequence[LogEntry], *, failed: bool = False) -> Iterable[str]:
+    """Word the logs of quanta.
+
+    Parameters
+    ----------
+    entries : sequence of LogEntry
+        The logs.
+    failed : bool, optional
+        Whether only failed quanta were asked for.
+
+    Yields
+    ------
+    str
+        Lines.
+    """
+    for entry in entries:
+        yield f"=== {entry.task} {data_id_text(entry.data_id)}: {entry.status}"
+        if entry.message and entry.message.strip() not in entry.text:
+            yield entry.message.rstrip("\n")
+        if entry.text:
+            yield entry.text.rstrip("\n")
+    if not entries:
+        yield "no such quantum failed" if failed else "no such quanta"
+
+
+def change_lines(change: Mapping[str, Sequence[Any]]) -> Iterable[str]:
+    """Word what a command changed.
+
+    Parameters
+    ----------
+    change : mapping
+        Field to old and new value.
+
+    Yields
+    ------
+    str
+        A line a field: the new value where there was none, what came and went where it is a list, else both.
+    """
+    for name, (old, new) in change.items():
+        if old in (None, "", []):
+            yield f"{name}: {_value(new)}"
+        elif isinstance(old, list) and isinstance(new, list) and _kept(old, new) == _kept(new, old):
+            came, went = (f" +{v}" for v in new if v not in old), (f" -{v}" for v in old if v not in new)
+            yield f"{name}:{''.join((*came, *went))}"
+        else:
+            yield f"{name}: {_value(old)} -> {_value(new)}"
+
+
+def _kept(values: list[Any], others: list[Any]) -> list[Any]:
+    return [v for v in values if v in others]
+
+
+def _value(value: Any) -> str:
+    if value in (None, "", []):
+        return "-"
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def history_lines(entries: Sequence[HistoryEntry]) -> Iterable[str]:
+    """Word a campaign's history.
+
+    Parameters
+    ----------
+    entries : sequence of HistoryEntry
+        The commands.
+
+    Yields
+    ------
+    str
+        Lines.
+    """
+    for entry in entries:
+        when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(entry.at_ns / 1e9))
+        yield f"{entry.position:4d}  {when}  {entry.command}"
+        yield from (f"        {line}" for line in change_lines(entry.change))
+
+
+def report_lines(report: RunSummary) -> Iterable[str]:
+    """Word the figures of runs.
+
+    Parameters
+    ----------
+    report : stage.report.summary.RunReport
+        The figures.
+
+    Yields
+    ------
+    str
+        Lines.
+    """
+    total = count_text(sum(report.counts.values()), "quantum", "quanta")
+    yield f"{', '.join(report.runs)}: {total} in {report.elapsed_s:.1f} s"
+    names = ("task", *_ORDER[:-1], "median s", "cpu s", "peak MB")
+    yield table_text(
+        names,
+        [
+            (
+                t.task,
+                *(t.counts.get(s, 0) for s in _ORDER[:-1]),
+                round(t.median_s, 3),
+                round(t.cpu_s, 1),
+                t.peak_bytes // 10**6,
+            )
+            for t in report.tasks
+        ],
+    )

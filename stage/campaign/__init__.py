@@ -1,0 +1,1 @@
+"""The campaign directory: its state, its lock, its commands."""

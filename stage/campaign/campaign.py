@@ -1,0 +1,352 @@
+"""`Campaign`: a campaign directory. Each subcommand of ``stage`` is one method with the same keyword names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from stage.campaign import building, history, pushing, running
+from stage.campaign.command_line import command_text
+from stage.campaign.graphs import open_graph
+from stage.campaign.lock import campaign_lock
+from stage.campaign.options import EditOptions
+from stage.campaign.reader import StrPath
+from stage.campaign.repositories import ensure_staging, open_upstream
+from stage.campaign.state import GraphEntry, load_state
+from stage.campaign.writer import CampaignWriter
+
+if TYPE_CHECKING:
+    from stage.campaign.reports import BuildReport, FetchReport, PushReport, RunReport
+
+__all__ = ["Campaign"]
+
+
+class Campaign(CampaignWriter):
+    """One campaign. Get it from `load`, `init`, `clone` or `open`.
+
+    Parameters
+    ----------
+    layout : Layout
+        Its paths.
+    state : CampaignState
+        Its state, as it was read; methods that change the campaign read it again under the lock.
+    unsaved : EditOptions, optional
+        For a campaign that is defined but not written: the options that it was defined by.
+    """
+
+    @classmethod
+    def clone(
+        cls,
+        upstream: str,
+        directory: StrPath,
+        *,
+        data_query: str | None = None,
+        fetch: bool = True,
+        **edits: Unpack[EditOptions],
+    ) -> tuple[Self, BuildReport | None]:
+        """Make a campaign with a staging registry bound to an upstream repository.
+
+        Parameters
+        ----------
+        upstream : str
+            The upstream repository.
+        directory : str or path
+            Where to make it: a new or empty directory, or one in which a clone was killed.
+        data_query : str, optional
+            Expression that chooses data IDs.
+        fetch : bool, optional
+            Whether to fetch what the graph needs.
+        **edits
+            See `EditOptions`. With a pipeline and inputs, the graph is built too.
+
+        Returns
+        -------
+        campaign : Campaign
+            Saved.
+        report : BuildReport or None
+            What was built.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If the directory is in use.
+        NotFoundError
+            If upstream cannot be reached.
+        StageError
+            If something else is wrong. In all cases nothing is left behind.
+        """
+        campaign = cls.init(upstream, directory, **edits)
+        return campaign, campaign._clone(data_query, fetch=fetch)  # noqa: SLF001 - its own
+
+    def _clone(self, data_query: str | None, *, fetch: bool) -> BuildReport | None:
+        self._clear_unfinished()
+        report = None
+        with self._changing("clone", {}) as change:
+            with open_upstream(change.state) as repo:
+                ensure_staging(change, repo)
+            if change.state.pipeline and change.state.collections.inputs:
+                report = building.build_graph(change, data_query=data_query, fetch=fetch)
+            elif data_query:
+                change.state = replace(change.state, quantum_graph=GraphEntry(data_query=data_query))
+        return report
+
+    # -- definition -----------------------------------------------------------------------------------------
+
+    def edit(self, **edits: Unpack[EditOptions]) -> dict[str, tuple[Any, Any]]:
+        """Change what the campaign will run.
+
+        Parameters
+        ----------
+        **edits
+            See `EditOptions`.
+
+        Returns
+        -------
+        dict of str to (object, object)
+            Each changed field of the state, and each changed setting of a task, with its old and new value.
+
+        Raises
+        ------
+        StageError
+            If an option is wrong; nothing has changed.
+        """
+        with self._changing("edit", edits):
+            pass
+        return self._changes
+
+    # -- graph ----------------------------------------------------------------------------------------------
+
+    def build(
+        self,
+        *,
+        data_query: str | None = None,
+        fetch: bool = True,
+        write_qg: str | None = None,
+        **edits: Unpack[EditOptions],
+    ) -> BuildReport:
+        """Build the quantum graph and fetch what it needs into staging.
+
+        Parameters
+        ----------
+        data_query : str, optional
+            Expression that chooses data IDs; the last one by default.
+        fetch : bool, optional
+            Whether to fetch.
+        write_qg : str, optional
+            Where to write the graph.
+        **edits
+            See `EditOptions`.
+
+        Returns
+        -------
+        BuildReport
+            What was made.
+
+        Raises
+        ------
+        StageError
+            If it cannot be built; state, graph and registry are as they were.
+        """
+        with self._changing("build", edits) as change:
+            return building.build_graph(change, data_query=data_query, write_qg=write_qg, fetch=fetch)
+
+    def fetch(self) -> FetchReport:
+        """Copy into staging the upstream rows that the graph needs.
+
+        Returns
+        -------
+        FetchReport
+            What was brought.
+
+        Raises
+        ------
+        StageError
+            If there is no graph, or upstream cannot be reached; staging is as it was.
+        """
+        with self._changing("fetch", {}) as change:
+            return building.fetch_graph(self.layout, change.state, change)
+
+    # -- execution ------------------------------------------------------------------------------------------
+
+    def prep(
+        self,
+        *,
+        new_run: bool = False,
+        continue_run: bool = False,
+        use_qg_configs: bool = False,
+        **edits: Unpack[EditOptions],
+    ) -> str:
+        """Make a RUN ready to be written, and leave it as the current one; the graph is never built.
+
+        Parameters
+        ----------
+        new_run : bool, optional
+            Begin a new one even if there is a current one.
+        continue_run : bool, optional
+            Where there is no current one, take the newest past run.
+        use_qg_configs : bool, optional
+            Take the graph as it was built, whatever changed since.
+        **edits
+            See `EditOptions`.
+
+        Returns
+        -------
+        str
+            The RUN.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no graph.
+        StageError
+            If it cannot be made ready; all is as it was.
+        """
+        with self._changing("prep", edits) as change:
+            if change.state.quantum_graph.uri is None:
+                open_graph(self.layout, change.state)
+            return running.prepare_campaign(
+                change, new_run=new_run, continue_run=continue_run, use_qg_configs=use_qg_configs
+            )[0]
+
+    def run(
+        self,
+        *,
+        processes: int = 1,
+        data_query: str | None = None,
+        new_run: bool = False,
+        continue_run: bool = False,
+        finish: bool | None = None,
+        rebuild: bool = False,
+        use_qg_configs: bool = False,
+        fail_fast: bool = False,
+        on_progress: Callable[[Any], None] | None = None,
+        **edits: Unpack[EditOptions],
+    ) -> RunReport:
+        """Execute the graph's quanta; build the graph if there is none.
+
+        Parameters
+        ----------
+        processes : int, optional
+            Worker processes; 0 runs everything in this one.
+        data_query : str, optional
+            Expression for a graph that has to be built.
+        new_run : bool, optional
+            Begin a new RUN even if there is a current one.
+        continue_run : bool, optional
+            Where there is no current RUN, go on with the newest past one.
+        finish : bool, optional
+            Whether the RUN ends when all quanta are done; by default it does.
+        rebuild : bool, optional
+            Build the graph again first.
+        use_qg_configs : bool, optional
+            Run the graph as it was built, whatever changed since.
+        fail_fast : bool, optional
+            Begin nothing more after the first failure.
+        on_progress : callable, optional
+            Called with each `stage.execution.progress.ProgressEvent`.
+        **edits
+            See `EditOptions`.
+
+        Returns
+        -------
+        RunReport
+            What became of the run. Failed quanta are in it and are not raised.
+
+        Raises
+        ------
+        ConflictError
+            If the graph is not what the campaign would build now.
+        StageError
+            If the run could not be begun; all is as it was.
+        """
+        with self._changing("run", edits) as change:
+            return running.run_campaign(
+                change,
+                processes=processes,
+                data_query=data_query,
+                new_run=new_run,
+                continue_run=continue_run,
+                finish=finish,
+                rebuild=rebuild,
+                use_qg_configs=use_qg_configs,
+                fail_fast=fail_fast,
+                on_progress=on_progress,
+            )
+
+    def merge(self, *records: str) -> RunReport:
+        """Bring the records of jobs into staging.
+
+        Parameters
+        ----------
+        *records : str
+            Record files, all of one run.
+
+        Returns
+        -------
+        RunReport
+            What became of that run.
+
+        Raises
+        ------
+        StageError
+            If a record is damaged, of another graph, or names an output that is not there; nothing has changed.
+        """
+        from stage.campaign.jobs import merge_campaign
+
+        with self._changing("merge", {}) as change:
+            return merge_campaign(change, records)
+
+    # -- upstream -------------------------------------------------------------------------------------------
+
+    def push(
+        self,
+        *runs: str,
+        dry_run: bool = False,
+        chain: str | None = None,
+        dataset_type: Sequence[str] = (),
+        register_dataset_types: bool = False,
+        only_complete: bool = False,
+    ) -> PushReport:
+        """Merge runs upstream, or say what that would do.
+
+        Parameters
+        ----------
+        *runs : str
+            Which; by default all in which something was done.
+        dry_run : bool, optional
+            Only plan; nothing is written anywhere.
+        chain : str, optional
+            Upstream chain to put the runs at the front of.
+        dataset_type : sequence of str, optional
+            Globs of dataset types; all by default.
+        register_dataset_types : bool, optional
+            Define upstream the dataset types that it lacks.
+        only_complete : bool, optional
+            Leave out runs in which a quantum failed or is missing.
+
+        Returns
+        -------
+        PushReport
+            The plan, and whether it was carried out.
+
+        Raises
+        ------
+        ConflictError
+            If the two sides disagree; nothing was written. (A dry run returns them in its plan.)
+        """
+        options: dict[str, Any] = {
+            "chain": chain,
+            "dataset_type": dataset_type,
+            "register_dataset_types": register_dataset_types,
+            "only_complete": only_complete,
+        }
+        if dry_run:
+            return pushing.push_campaign(self.layout, self.state, runs, dry_run=True, **options)
+        with campaign_lock(self.layout.lock, command_text("push")):
+            self.state = load_state(self.layout.state)
+            report = pushing.push_campaign(self.layout, self.state, runs, **options)
+            if report.pushed:
+                entry = history.HistoryRecord(self.layout, command_text("push"))
+                entry.note({"pushed": ([], list(report.plan.runs))})
+        return report

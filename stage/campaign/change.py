@@ -1,0 +1,223 @@
+"""One change of a campaign: all of it or nothing.
+
+New content is written beside the old; at the end the files are renamed into place and the state is saved last, so that a
+command that fails leaves every byte as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stage.campaign.files import sync_directory, write_atomically
+from stage.campaign.layout import Layout
+from stage.campaign.lock import campaign_lock
+from stage.campaign.state import CampaignState, load_state, save_state
+from stage.campaign.undo import Undo, recover
+
+__all__ = ["Change", "changing", "remove_paths"]
+
+_log = logging.getLogger(__name__)
+_SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
+
+
+class Change:
+    """A change that is being made.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths.
+    state : CampaignState
+        Its state before; of a new campaign, what it begins with.
+    is_new : bool, optional
+        Whether there is no state file yet.
+
+    Attributes
+    ----------
+    state : CampaignState
+        What it will be; assign to it.
+    on_keep : callable or None
+        Called when all is in its place; if it fails, all is taken back.
+    """
+
+    def __init__(self, layout: Layout, state: CampaignState, *, is_new: bool = False) -> None:
+        self.layout = layout
+        self.state = state
+        self.on_keep: Callable[[], None] | None = None
+        self._before = None if is_new else state
+        self._saved = self._before
+        self._pending: dict[Path, Path] = {}
+        self._undo = Undo(layout)
+        self._created: list[Path] = []
+
+    def beside(self, final: Path) -> Path:
+        """Return a path to write a new file to; it replaces `final` when the change is done.
+
+        Parameters
+        ----------
+        final : pathlib.Path
+            Where the file is to be.
+
+        Returns
+        -------
+        pathlib.Path
+            In the same directory; the same for the same `final`.
+        """
+        path = final.with_name(f".{final.stem}.new-{os.getpid()}{final.suffix}")
+        self._pending[final] = path
+        return path
+
+    def write(self, final: Path, data: bytes) -> Path:
+        """Write a file's new content beside it.
+
+        Parameters
+        ----------
+        final : pathlib.Path
+            Where it is to be.
+        data : bytes
+            The content.
+
+        Returns
+        -------
+        pathlib.Path
+            Where it is until the change is done.
+        """
+        path = self.beside(final)
+        write_atomically(path, data)
+        return path
+
+    def current(self, final: Path) -> Path:
+        """Return where a file's newest content is.
+
+        Parameters
+        ----------
+        final : pathlib.Path
+            A file of the campaign.
+
+        Returns
+        -------
+        pathlib.Path
+            The one beside it if this change wrote one, else itself.
+        """
+        return self._pending.get(final, final)
+
+    def creating(self, path: Path) -> None:
+        """Note that this change makes a file or directory, to be removed if it fails.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            What is about to be made; nothing is noted if it is there.
+        """
+        if not path.exists():
+            self._created.append(path)
+
+    def creating_tree(self, path: Path) -> None:
+        """Note that this change makes a directory and perhaps some above it.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            A directory of the campaign.
+        """
+        missing = [p for p in (path, *path.parents) if not p.exists()]
+        self._created += missing[-1:]
+
+    def save_now(self) -> None:
+        """Put what was changed so far in its place: files first, then the state.
+
+        A failure can still take all of it back, until `keep`; so can the next command if this process is killed.
+        """
+        ready = {final: path for final, path in self._pending.items() if path.exists()}
+        if (ready or self.state != self._saved) and self._before is not None:
+            self._undo.add([self.layout.state, *ready])
+        elif ready:
+            self._created += [final for final in ready if not final.exists()]
+        for final, path in ready.items():
+            path.replace(final)
+            sync_directory(final.parent)
+        self._pending.clear()
+        if self.state != self._saved:
+            save_state(self.state, self.layout.state)
+            self._saved = self.state
+
+    def keep(self) -> None:
+        """Save, and let go of what there was before: from here on a failure takes nothing back."""
+        self.save_now()
+        if self.on_keep is not None:
+            self.on_keep()
+        self._undo.forget()
+        self._created.clear()
+        self._before = self.state
+
+    def discard(self) -> None:
+        """Leave all as it was before, or at the last `keep`."""
+        for path in self._pending.values():
+            path.unlink(missing_ok=True)
+        is_back = self._undo.put_back()
+        remove_paths(self._created)
+        if self._before is None:
+            self.layout.state.unlink(missing_ok=True)
+        elif self._saved != self._before and not is_back:
+            save_state(self._before, self.layout.state)
+
+
+def remove_paths(paths: Iterable[Path]) -> None:
+    """Remove files and directories, a database's side files with it.
+
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+        What to remove; it need not exist.
+    """
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            for suffix in _SQLITE_SUFFIXES:
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@contextmanager
+def changing(
+    layout: Layout, command: str = "", *, new: CampaignState | None = None, timeout_s: float = 0.0
+) -> Iterator[Change]:
+    """Change a campaign under its lock.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths.
+    command : str, optional
+        What the holder does, for others' error messages.
+    new : CampaignState, optional
+        For a campaign without a state file: what it begins with.
+    timeout_s : float, optional
+        Longest wait for the lock, in seconds.
+
+    Yields
+    ------
+    Change
+        Whose state is saved at the end; after an exception all is as it was before, or as it was at the last
+        `Change.keep`.
+
+    Raises
+    ------
+    BusyError
+        If another command is changing it.
+    """
+    with campaign_lock(layout.lock, command, timeout_s):
+        if recover(layout):
+            _log.warning("took back what a killed command had left half done in %s", layout.root)
+        change = Change(layout, new or load_state(layout.state), is_new=new is not None)
+        try:
+            yield change
+            change.keep()
+        except BaseException:
+            change.discard()
+            raise

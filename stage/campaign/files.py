@@ -1,0 +1,106 @@
+"""Small local files of a campaign: written whole or not at all, on whatever file system they are."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from registry.errors import StorageError
+
+__all__ = ["allows_wal", "write_atomically"]
+
+_NETWORK_TYPES = frozenset(
+    {
+        "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "orangefs", "pvfs2",
+        "glusterfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone",
+        "panfs", "wekafs", "ncpfs", "coda", "virtiofs", "davfs", "fuse.davfs",
+    }
+)  # fmt: skip
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a crash at any moment, meets the old content or the new.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A local file; its directory exists.
+    data : bytes
+        All of its content.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; the old file is as it was.
+    """
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name.lstrip('.')}.new-", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+        sync_directory(path.parent)
+    except OSError as exc:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {exc.strerror or exc}") from exc
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A local directory.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    """Return the process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _unescape(field: str) -> str:
+    return field.encode().decode("unicode_escape") if "\\" in field else field
+
+
+def allows_wal(directory: Path, mounts: Path = Path("/proc/mounts")) -> bool:
+    """Tell whether SQLite's write-ahead log can be trusted in a directory.
+
+    Parameters
+    ----------
+    directory : pathlib.Path
+        An existing directory.
+    mounts : pathlib.Path, optional
+        The table of mounts.
+
+    Returns
+    -------
+    bool
+        False on network file systems: the log needs memory shared by all readers, which they do not give.
+    """
+    try:
+        lines = mounts.read_text().splitlines()
+    except OSError:
+        return True  # no table of mounts: not Linux, where home directories on a network are rare
+    where = directory.resolve()
+    best, kind = -1, ""
+    for fields in (line.split() for line in lines):
+        if len(fields) < 3:
+            continue
+        point = Path(_unescape(fields[1]))
+        if where.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), fields[2]
+    return kind not in _NETWORK_TYPES

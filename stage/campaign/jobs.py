@@ -1,0 +1,154 @@
+"""Jobs: quanta executed from a graph file with no database, and their records brought into staging."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.errors import UsageError
+from stage.campaign.layout import Layout
+from stage.campaign.reports import RunReport
+
+if TYPE_CHECKING:
+    from stage.campaign.change import Change
+    from stage.execution.progress import RunSummary
+
+__all__ = ["exec_graph", "merge_campaign", "parse_quanta"]
+
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?\Z")
+
+
+def parse_quanta(text: str, n_quanta: int) -> list[int]:
+    """Read a list of quanta.
+
+    Parameters
+    ----------
+    text : str
+        Numbers and ranges with both ends, as ``0,3,7-12``; or ``all``.
+    n_quanta : int
+        How many the graph has.
+
+    Returns
+    -------
+    list of int
+        Rising, each once.
+
+    Raises
+    ------
+    UsageError
+        If it is not such a list, or a number is too large.
+    """
+    if text.strip() == "all":
+        return list(range(n_quanta))
+    chosen: set[int] = set()
+    for word in (w.strip() for w in text.split(",")):
+        match = _RANGE.match(word)
+        if match is None:
+            raise UsageError(
+                f"'{word}' is no quantum or range of them", code="bad-quanta", hint="As 0,3,7-12, or all."
+            )
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last >= n_quanta:
+            raise UsageError(f"'{word}' is not within the graph's quanta 0-{n_quanta - 1}", code="bad-quanta")
+        chosen.update(range(first, last + 1))
+    return sorted(chosen)
+
+
+def _datastore_of(graph_uri: str, run: str) -> str:
+    """Return the datastore of the campaign that a run's graph lies in: ``<campaign>/submit/<run>/graph.qg``."""
+    folder = Path(graph_uri).absolute().parent
+    root = folder.parents[run.count("/") + 1] if run and len(folder.parents) > run.count("/") + 1 else None
+    if "://" in graph_uri or root is None or folder != Layout(root).submit(run):
+        raise UsageError(
+            f"{graph_uri} is not the graph of a campaign's run, so it does not say where outputs go",
+            code="no-datastore",
+            hint="Say it: --datastore URI. A campaign's own graph has no run: see submit/RUN/graph.qg.",
+        )
+    return str(Layout(root).data)
+
+
+def exec_graph(
+    graph: str, *, quanta: str = "all", record: str, datastore: str | None = None, processes: int = 0
+) -> RunSummary:
+    """Execute quanta from a graph file alone; no database is opened.
+
+    Parameters
+    ----------
+    graph : str
+        A graph with a RUN.
+    quanta : str, optional
+        Which, see `parse_quanta`.
+    record : str
+        Where to write what became of them.
+    datastore : str, optional
+        Where outputs go; by default ``data`` of the campaign that the graph lies in.
+    processes : int, optional
+        Worker processes; 0 runs everything in this one.
+
+    Returns
+    -------
+    RunSummary
+        Counts.
+
+    Raises
+    ------
+    StageError
+        If the graph cannot be read, has no RUN, or the record cannot be written.
+    """
+    from stage.execution.job import execute_job
+    from stage.graph.file import GraphFile
+
+    opened = GraphFile.open(graph)
+    run = opened.header.output_run
+    if not run:
+        raise UsageError(
+            f"{graph} has no run yet",
+            code="no-run",
+            hint="Make one: stage prep; then give submit/RUN/graph.qg.",
+        )
+    ordinals = parse_quanta(quanta, opened.layout.n_quanta)
+    return execute_job(graph, ordinals, record, datastore or _datastore_of(graph, run), processes=processes)
+
+
+def merge_campaign(change: Change, records: Sequence[str]) -> RunReport:
+    """Bring the records of jobs into a campaign's staging.
+
+    Parameters
+    ----------
+    change : Change
+        The change that is being made.
+    records : sequence of str
+        Record files, all of one run.
+
+    Returns
+    -------
+    RunReport
+        What became of that run.
+
+    Raises
+    ------
+    UsageError
+        If they are of several runs, or of none of the campaign's.
+    """
+    from stage.campaign.repositories import open_staging
+    from stage.campaign.running import report_run
+    from stage.execution.merge import merge_records
+    from stage.execution.record_file import RecordFile
+    from stage.graph.graph import QuantumGraph
+
+    runs = {RecordFile.load(uri).run for uri in records}
+    known = change.state.collections.runs
+    if len(runs) != 1 or not runs <= set(known):
+        raise UsageError(
+            f"the records are of {', '.join(sorted(runs)) or 'no run'}; the campaign has {', '.join(known) or 'no runs'}",
+            code="bad-records",
+            hint="Merge the records of one of its runs at a time.",
+        )
+    (run,) = runs
+    graph = QuantumGraph.load(str(change.layout.run_graph(run)))
+    with open_staging(change.layout, writable=True) as staging:
+        merged = merge_records(staging, graph, records)
+    return replace(report_run(change, run, finish=None), executed=merged.n_merged)

@@ -1,0 +1,206 @@
+"""Where things are in a campaign directory, and how a campaign is found."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from registry.errors import NotFoundError, UsageError
+
+__all__ = ["DIRECTORY_VARIABLE", "STATE_FILE", "Layout", "absolute_uri", "find_campaign", "local_directory"]
+
+STATE_FILE = ".campaign.json"
+DIRECTORY_VARIABLE = "STAGE_CAMPAIGN_DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one campaign.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The campaign directory, absolute.
+    """
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """The state file."""
+        return self.root / STATE_FILE
+
+    @property
+    def lock(self) -> Path:
+        """The lock file: who is changing the campaign."""
+        return self.root / ".campaign.lock"
+
+    @property
+    def staging(self) -> Path:
+        """The staging registry's database."""
+        return self.root / "staging.sqlite3"
+
+    @property
+    def staging_url(self) -> str:
+        """The staging registry as a URL."""
+        return f"sqlite:///{self.staging}"
+
+    @property
+    def data(self) -> Path:
+        """Root of the staging datastore."""
+        return self.root / "data"
+
+    @property
+    def logs(self) -> Path:
+        """Root of the logs of quanta."""
+        return self.root / "logs"
+
+    @property
+    def pipeline(self) -> Path:
+        """The local pipeline, made when the pipeline is edited."""
+        return self.root / "pipeline.yaml"
+
+    def submit(self, run: str) -> Path:
+        """Return the directory of a run's own graph, records and job files.
+
+        Parameters
+        ----------
+        run : str
+            A RUN collection.
+
+        Returns
+        -------
+        pathlib.Path
+            ``submit/<run>``.
+        """
+        return self.root / "submit" / run
+
+    def run_graph(self, run: str) -> Path:
+        """Return the graph that a run executes.
+
+        Parameters
+        ----------
+        run : str
+            A RUN collection.
+
+        Returns
+        -------
+        pathlib.Path
+            ``submit/<run>/graph.qg``.
+        """
+        return self.submit(run) / "graph.qg"
+
+    def resolve(self, uri: str) -> str:
+        """Return a URI of the state file as an absolute one.
+
+        Parameters
+        ----------
+        uri : str
+            Relative to the campaign, an absolute path, or with a scheme; a ``#selection`` is kept.
+
+        Returns
+        -------
+        str
+            An absolute path or a URI.
+        """
+        if "://" in uri or uri.startswith("/"):
+            return uri
+        return str(self.root / uri)
+
+    def relative(self, uri: str) -> str:
+        """Return a URI as the state file stores it: no absolute path to the campaign itself.
+
+        Parameters
+        ----------
+        uri : str
+            An absolute path or a URI.
+
+        Returns
+        -------
+        str
+            Relative to the campaign if it lies below it, else unchanged.
+        """
+        path, hash_sign, selection = uri.partition("#")
+        if "://" not in path and Path(path).is_relative_to(self.root):
+            return str(Path(path).relative_to(self.root)) + hash_sign + selection
+        return uri
+
+
+def local_directory(uri: str | os.PathLike[str]) -> Path:
+    """Return the local directory that `uri` names.
+
+    Parameters
+    ----------
+    uri : str or path
+        A path, or a ``file://`` URI.
+
+    Returns
+    -------
+    pathlib.Path
+        Absolute; it need not exist.
+
+    Raises
+    ------
+    UsageError
+        If it is on another file system: campaign directories are local.
+    """
+    text = os.fspath(uri)
+    if "://" in text:
+        parts = urlsplit(text)
+        if parts.scheme != "file":
+            raise UsageError(
+                f"a campaign directory cannot be at {parts.scheme}://: it is local for now",
+                code="remote-campaign",
+                hint="Give a local directory; graphs, logs and records may be anywhere.",
+            )
+        text = unquote(parts.path)
+    return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - keeps symbolic links as the user wrote them
+
+
+def absolute_uri(uri: str) -> str:
+    """Return a URI that still means the same from another directory.
+
+    Parameters
+    ----------
+    uri : str
+        A path, or a URI with a scheme; a ``#selection`` is kept.
+
+    Returns
+    -------
+    str
+        An absolute path, or the URI unchanged.
+    """
+    if "://" in uri:
+        return uri
+    path, hash_sign, selection = uri.partition("#")
+    return str(local_directory(path)) + hash_sign + selection
+
+
+def find_campaign(directory: str | os.PathLike[str] | None = None) -> Path:
+    """Return the campaign directory that a command is about.
+
+    Parameters
+    ----------
+    directory : str or path, optional
+        As given by the user; then ``$STAGE_CAMPAIGN_DIR``, then the working directory.
+
+    Returns
+    -------
+    pathlib.Path
+        A directory with a state file.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no campaign.
+    """
+    root = local_directory(directory or os.environ.get(DIRECTORY_VARIABLE) or Path.cwd())
+    if not (root / STATE_FILE).is_file():
+        raise NotFoundError(
+            f"{root} is not a campaign directory: it has no {STATE_FILE}",
+            code="not-a-campaign",
+            hint="Go to one, give --campaign-dir, or make one with 'stage clone UPSTREAM DIR'.",
+        )
+    return root

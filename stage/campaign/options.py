@@ -1,0 +1,56 @@
+"""Options of the earlier steps, which later commands take too: simple work is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+__all__ = ["EditOptions"]
+
+
+class EditOptions(TypedDict, total=False):
+    """What defines a campaign, its pipeline and its collections; names are the long options'.
+
+    Attributes
+    ----------
+    campaign_name : str
+        Its name; by default the directory's. Fixed once it has made a collection.
+    campaign_docs : str
+        What it is for.
+    pipeline : str
+        URI of a pipeline definition.
+    task : sequence of str
+        ``label:class`` of tasks to add.
+    config : sequence of str
+        ``label:name=value`` overrides.
+    config_file : sequence of str
+        ``label:file`` overrides.
+    write_pipeline : str
+        Where to write the pipeline, which is then used from there.
+    input : sequence of str
+        Input collections in search order; each may hold several, separated by commas.
+    prepend_inputs : bool
+        Put `input` before the inputs there are, instead of replacing them.
+    chain : str
+        Name of the CHAINED collection.
+    no_chain : bool
+        Have none.
+    next_run : str
+        Pattern of new runs' names.
+    set_counter : int
+        What ``%n`` becomes next.
+    """
+
+    campaign_name: str
+    campaign_docs: str
+    pipeline: str
+    task: Sequence[str]
+    config: Sequence[str]
+    config_file: Sequence[str]
+    write_pipeline: str
+    input: Sequence[str]
+    prepend_inputs: bool
+    chain: str
+    no_chain: bool
+    next_run: str
+    set_counter: int

@@ -1,0 +1,206 @@
+"""Editing a campaign's pipeline: a local ``pipeline.yaml`` that imports the external one and holds the changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from registry.errors import PipelineError, StageError, UsageError
+from stage.campaign.layout import Layout, absolute_uri
+from stage.campaign.options import EditOptions
+
+if TYPE_CHECKING:
+    from stage.campaign.change import Change
+    from stage.campaign.state import CampaignState
+
+__all__ = ["edit_document", "edit_pipeline", "has_pipeline_edits"]
+
+_CHANGING = ("pipeline", "task", "config", "config_file", "write_pipeline")
+Document = dict[str, Any]
+
+
+def has_pipeline_edits(options: EditOptions) -> bool:
+    """Tell whether options say anything about the pipeline.
+
+    Parameters
+    ----------
+    options : EditOptions
+        The options.
+
+    Returns
+    -------
+    bool
+        Whether `edit_pipeline` would look at one of them.
+    """
+    return any(options.get(name) for name in _CHANGING)
+
+
+def _split(text: str, separator: str, form: str) -> tuple[str, str]:
+    label, found, rest = text.partition(separator)
+    if not (label.strip() and found and rest.strip()):
+        raise UsageError(f"'{text}' is not of the form {form}", code="bad-option")
+    return label.strip(), rest.strip()
+
+
+def _task(document: Document, label: str) -> Document:
+    tasks = document.setdefault("tasks", {})
+    body = tasks.get(label)
+    if isinstance(body, str):
+        body = {"class": body}
+    tasks[label] = body = dict(body or {})
+    return body
+
+
+def edit_document(document: Document, options: EditOptions) -> Document:
+    """Apply ``-t``, ``-c`` and ``-C`` to the document of a local pipeline.
+
+    Parameters
+    ----------
+    document : dict
+        The YAML document.
+    options : EditOptions
+        ``task``, ``config``, ``config_file``; others are ignored.
+
+    Returns
+    -------
+    dict
+        A new document. The same options again change nothing more.
+
+    Raises
+    ------
+    UsageError
+        If an option is not of its form.
+    """
+    from stage.pipeline.overrides import nested, parse_setting, parse_value
+
+    document = {**document, "tasks": dict(document.get("tasks") or {})}
+    for text in options.get("task", ()):
+        label, target = _split(text, ":", "LABEL:CLASS")
+        _task(document, label)["class"] = target
+    for text in options.get("config_file", ()):
+        label, uri = _split(text, ":", "LABEL:FILE")
+        body = _task(document, label)
+        files = body.get("file") or []
+        files = [files] if isinstance(files, str) else list(files)
+        body["file"] = [f for f in files if f != absolute_uri(uri)] + [absolute_uri(uri)]
+    for text in options.get("config", ()):
+        setting = parse_setting(text)
+        body = _task(document, setting.label)
+        config = nested(body.get("config") or {})
+        *above, last = setting.name.split(".")
+        below = config
+        for part in above:
+            inner = below.get(part)
+            below[part] = inner = dict(inner) if isinstance(inner, dict) else {}
+            below = inner
+        below[last] = parse_value(setting.text)
+        body["config"] = config
+    if not document["tasks"]:
+        del document["tasks"]
+    return document
+
+
+def edit_pipeline(change: Change, state: CampaignState, options: EditOptions) -> CampaignState:
+    """Apply the options about the pipeline.
+
+    Parameters
+    ----------
+    change : Change
+        The change that is being made; gets the new local pipeline.
+    state : CampaignState
+        The state so far.
+    options : EditOptions
+        ``pipeline``, ``task``, ``config``, ``config_file``, ``write_pipeline``; others are ignored.
+
+    Returns
+    -------
+    CampaignState
+        Naming the pipeline. An external pipeline stays external until it has to be changed; then a local one
+        imports it.
+
+    Raises
+    ------
+    NotFoundError
+        If a file is missing.
+    PipelineError
+        If what comes out is no pipeline.
+    UsageError
+        If an option is not of its form.
+    """
+    if not has_pipeline_edits(options):
+        return state
+    layout = change.layout
+    uri = absolute_uri(options["pipeline"]) if options.get("pipeline") else None
+    if uri is not None:
+        uri = layout.relative(uri)
+    local = layout.relative(str(layout.pipeline))
+    is_local = (state.pipeline or "").partition("#")[0] == local
+    edits = any(options.get(name) for name in ("task", "config", "config_file"))
+    if uri in (state.pipeline, local) and is_local:
+        uri = None  # it is the local one already
+    if not is_local and not edits and state.pipeline in (None, uri):
+        state = replace(state, pipeline=uri or state.pipeline)
+    elif uri or edits:
+        imports = [u for u in (None if is_local else state.pipeline, uri) if u]
+        document = _read_local(layout) if is_local else {}
+        change.write(layout.pipeline, _dump(edit_document(_with_imports(document, imports), options)))
+        # A selection of the local pipeline's own tasks stays; an external one's is in the import.
+        state = replace(state, pipeline=state.pipeline if is_local else local)
+    _check(change, state)
+    if options.get("write_pipeline"):
+        state = _write_elsewhere(change, state, options["write_pipeline"])
+    return state
+
+
+def _read_local(layout: Layout) -> Document:
+    from stage.pipeline.overrides import read_yaml_file
+
+    return read_yaml_file(str(layout.pipeline), "pipeline file")
+
+
+def _with_imports(document: Document, uris: list[str]) -> Document:
+    """Return `document` with `uris` among its imports, each once."""
+    entries = document.get("imports") or []
+    entries = list(entries) if isinstance(entries, list) else [entries]
+    known = {e if isinstance(e, str) else e.get("location") for e in entries if isinstance(e, str | dict)}
+    entries += [{"location": uri} for uri in uris if uri not in known]
+    return {
+        **({"imports": entries} if entries else {}),
+        **{k: v for k, v in document.items() if k != "imports"},
+    }
+
+
+def _dump(document: Document) -> bytes:
+    document = {"description": "Made by stage; edit it with 'stage edit' or by hand.", **document}
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
+
+
+def _check(change: Change, state: CampaignState) -> None:
+    """Load what the pipeline would be, naming the file as it will be called."""
+    from stage.campaign.graphs import load_pipeline
+
+    try:
+        load_pipeline(change.layout, state, change)
+    except StageError as exc:
+        final = change.layout.pipeline
+        exc.message = exc.message.replace(str(change.current(final)), str(final))
+        exc.args = (exc.message,)
+        raise
+
+
+def _write_elsewhere(change: Change, state: CampaignState, target: str) -> CampaignState:
+    from stage.campaign.graphs import load_pipeline
+    from sync.files import write_bytes
+
+    uri = absolute_uri(target)
+    if "#" in uri:
+        raise PipelineError(f"'{target}' selects tasks; a pipeline is written whole", code="bad-option")
+    text = load_pipeline(change.layout, state, change).to_yaml().encode()
+    if "://" in uri:
+        write_bytes(uri, text)
+    else:
+        change.write(Path(uri), text)
+    return replace(state, pipeline=change.layout.relative(uri))

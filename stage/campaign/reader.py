@@ -1,0 +1,252 @@
+"""The half of `Campaign` that only reads: nothing here takes the lock or asks upstream."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from registry.errors import NotFoundError
+from stage.campaign import graphs, history, reading, status
+from stage.campaign.files import write_atomically
+from stage.campaign.layout import Layout, find_campaign
+from stage.campaign.repositories import open_staging
+from stage.campaign.state import CampaignState, load_state
+
+if TYPE_CHECKING:
+    from registry.model.columns import Columns
+    from stage.campaign.reports import DatasetContent, GraphReport, HistoryEntry, LogEntry, StatusReport
+
+__all__ = ["CampaignReader", "StrPath"]
+
+StrPath = str | os.PathLike[str]
+
+
+class CampaignReader:
+    """What can be asked of a campaign while others change it.
+
+    Parameters
+    ----------
+    layout : Layout
+        Its paths.
+    state : CampaignState
+        Its state, as it was read.
+    """
+
+    def __init__(self, layout: Layout, state: CampaignState) -> None:
+        self.layout = layout
+        self.state = state
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.layout.root)!r})"
+
+    @classmethod
+    def load(cls, campaign_dir: StrPath | None = None) -> Self:
+        """Load a campaign that exists.
+
+        Parameters
+        ----------
+        campaign_dir : str or path, optional
+            Its directory; ``$STAGE_CAMPAIGN_DIR``, then the working directory by default.
+
+        Returns
+        -------
+        Campaign
+            The campaign.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none.
+        IntegrityError
+            If its state file is broken; names the field.
+        """
+        layout = Layout(find_campaign(campaign_dir))
+        return cls(layout, load_state(layout.state))
+
+    def pipeline_text(self) -> str:
+        """Return the pipeline as YAML, imports taken in.
+
+        Returns
+        -------
+        str
+            The text.
+
+        Raises
+        ------
+        UsageError
+            If the campaign has no pipeline.
+        """
+        return graphs.load_pipeline(self.layout, self.state).to_yaml()
+
+    def show_graph(self) -> GraphReport:
+        """Say what the campaign's graph holds.
+
+        Returns
+        -------
+        GraphReport
+            Counts.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none.
+        """
+        graph = graphs.open_graph(self.layout, self.state)
+        return graphs.graph_report(graph, self.layout.resolve(self.state.quantum_graph.uri or ""))
+
+    def status(self) -> StatusReport:
+        """Say where the campaign stands, without asking upstream.
+
+        Returns
+        -------
+        StatusReport
+            Plain values.
+        """
+        return status.campaign_status(self.layout, self.state)
+
+    def query(self, what: str, *names: str, **options: Any) -> Columns:
+        """Put one question to the campaign's staging.
+
+        Parameters
+        ----------
+        what : {"data-ids", "records", "datasets", "collections", "dataset-types"}
+            What is asked for.
+        *names : str
+            As for `stage.campaign.reading.ask`.
+        **options
+            As for `stage.campaign.reading.ask`.
+
+        Returns
+        -------
+        Columns
+            The answer.
+        """
+        with open_staging(self.layout) as staging:
+            return reading.ask(staging, what, *names, **options)
+
+    def get(
+        self, dataset: str, *data_id: str, collections: Sequence[str] = (), output: StrPath | None = None
+    ) -> DatasetContent:
+        """Get one dataset of the campaign: of its runs, the newest first, then of its inputs.
+
+        Parameters
+        ----------
+        dataset : str
+            A dataset type, or an id.
+        *data_id : str
+            ``dimension=value`` words.
+        collections : sequence of str, optional
+            Where to search instead, in order.
+        output : str or path, optional
+            A local file that gets the artifact.
+
+        Returns
+        -------
+        DatasetContent
+            Its content.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such dataset.
+        """
+        with open_staging(self.layout) as staging:
+            where = collections or self._search_path(staging)
+            return reading.get_dataset(
+                staging, dataset, *data_id, collections=where, output=None if output is None else Path(output)
+            )
+
+    def _search_path(self, staging: Any) -> list[str]:
+        with staging.registry.read() as snapshot:
+            there = {c.name for c in snapshot.collections()}
+        return [name for name in self.state.collections.stack if name in there]
+
+    def log(
+        self, *words: str, failed: bool = False, run: str | None = None, tail: int | None = None
+    ) -> list[LogEntry]:
+        """Read the logs of a run's quanta.
+
+        Parameters
+        ----------
+        *words : str
+            A task's label, and ``dimension=value`` words.
+        failed : bool, optional
+            Only quanta that failed.
+        run : str, optional
+            Which run; the newest by default.
+        tail : int, optional
+            Only the last lines of each, so many.
+
+        Returns
+        -------
+        list of LogEntry
+            By task and data ID.
+
+        Raises
+        ------
+        NotFoundError
+            If nothing was run yet, or there is no such run or task.
+        """
+        with open_staging(self.layout) as staging:
+            return reading.read_logs(staging, run or self._newest_run(), *words, failed=failed, tail=tail)
+
+    def _newest_run(self) -> str:
+        runs = self.state.collections.runs
+        if not runs:
+            raise NotFoundError(
+                f"campaign '{self.state.name}' has no run yet", code="no-run", hint="Begin one: stage run."
+            )
+        return runs[0]
+
+    def history(self) -> list[HistoryEntry]:
+        """List the commands that changed the campaign.
+
+        Returns
+        -------
+        list of HistoryEntry
+            In order; they begin with the one that made the staging registry.
+        """
+        return history.read_history(self.layout)
+
+    def report(
+        self,
+        *runs: str,
+        html: StrPath | None = None,
+        facts: Mapping[str, str] | None = None,
+        pictures: Sequence[Any] = (),
+    ) -> Any:
+        """Summarise what became of runs, and write it as one HTML page.
+
+        Parameters
+        ----------
+        *runs : str
+            Which; the newest by default.
+        html : str or path, optional
+            File for the page.
+        facts : mapping of str to str, optional
+            Further lines for the page.
+        pictures : sequence of stage.report.picture.Picture, optional
+            Pictures for the page.
+
+        Returns
+        -------
+        stage.report.summary.RunReport
+            The figures.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such run.
+        """
+        from stage.report.html import render
+        from stage.report.summary import summarise
+
+        chosen = runs or (self._newest_run(),)
+        with open_staging(self.layout) as staging, staging.registry.read() as snapshot:
+            found = summarise(snapshot.quanta(list(chosen)), chosen)
+        if html is not None:
+            page = render(found, f"Report of campaign '{self.state.name}'", facts=facts, pictures=pictures)
+            write_atomically(Path(html), page.encode())
+        return found

@@ -1,0 +1,156 @@
+"""The two repositories of a campaign: its own staging, and the upstream, which only a push may change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from registry.errors import ConflictError, NotFoundError, StorageError
+from stage.campaign.files import allows_wal
+
+if TYPE_CHECKING:
+    from stage.campaign.change import Change
+    from stage.campaign.layout import Layout
+    from stage.campaign.state import CampaignState
+    from sync.repo import Repo
+
+__all__ = ["ensure_staging", "open_staging", "open_upstream"]
+
+_UPSTREAM_ID, _UPSTREAM_URI = "upstream.id", "upstream.uri"
+
+
+@contextmanager
+def open_upstream(state: CampaignState, *, writable: bool = False) -> Iterator[Repo]:
+    """Open the upstream repository of a campaign.
+
+    Parameters
+    ----------
+    state : CampaignState
+        Names it.
+    writable : bool, optional
+        Only a push asks for that.
+
+    Yields
+    ------
+    Repo
+        Closed afterwards.
+
+    Raises
+    ------
+    NotFoundError
+        If nothing answers at its URI.
+    """
+    from sync.repo import Repo
+
+    try:
+        repo = Repo.open(state.repo, writable=writable)
+    except (NotFoundError, StorageError) as exc:
+        raise type(exc)(
+            f"the upstream repository of campaign '{state.name}' cannot be reached: {exc.message}",
+            code="upstream-unreachable",
+            hint="Check that it is there and mounted; what was cloned can be used without it.",
+        ) from exc
+    try:
+        yield repo
+    finally:
+        repo.close()
+
+
+@contextmanager
+def open_staging(layout: Layout, *, writable: bool = False) -> Iterator[Repo]:
+    """Open the staging repository of a campaign.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths.
+    writable : bool, optional
+        Whether rows and artifacts will be written.
+
+    Yields
+    ------
+    Repo
+        Closed afterwards.
+
+    Raises
+    ------
+    NotFoundError
+        If the campaign has none yet.
+    """
+    from sync.repo import Repo
+
+    if not layout.staging.is_file():
+        raise NotFoundError(
+            f"campaign {layout.root} has no staging registry yet",
+            code="no-staging",
+            hint="It is made by the first 'stage build'.",
+        )
+    repo = Repo.attach(layout.staging_url, str(layout.data), writable=writable)
+    try:
+        yield repo
+    finally:
+        repo.close()
+
+
+def ensure_staging(change: Change, upstream: Repo) -> None:
+    """Make the staging registry of a campaign if it has none, bound to its upstream.
+
+    Parameters
+    ----------
+    change : Change
+        The change that is being made; removes the registry again if it fails.
+    upstream : Repo
+        The upstream, whose universe it gets.
+
+    Raises
+    ------
+    ConflictError
+        If there is one, and it was cloned from another repository, or has another universe.
+    """
+    from registry.registry import Registry
+
+    layout = change.layout
+    if not layout.staging.is_file():
+        change.creating(layout.staging)
+        change.creating(layout.data)
+        layout.data.mkdir(exist_ok=True)
+        Registry.create(
+            layout.staging_url,
+            upstream.registry.universe,
+            wal=allows_wal(layout.root),
+            attributes={_UPSTREAM_ID: upstream.registry.repo_id.hex(), _UPSTREAM_URI: change.state.repo},
+        ).close()
+        return
+    with open_staging(layout) as staging:
+        check_same_upstream(staging, upstream)
+
+
+def check_same_upstream(staging: Repo, upstream: Repo) -> None:
+    """Refuse an upstream that is not the one which staging was cloned from.
+
+    Parameters
+    ----------
+    staging, upstream : Repo
+        The two.
+
+    Raises
+    ------
+    ConflictError
+        If identity or universe differ.
+    """
+    cloned = staging.registry.attribute(_UPSTREAM_ID)
+    found = upstream.registry.repo_id.hex()
+    if cloned != found:
+        raise ConflictError(
+            f"upstream is not the repository that was cloned: cloned {cloned}, found {found}",
+            code="upstream-replaced",
+            hint="Put the right repository back in its place, or clone this one: stage clone.",
+        )
+    if staging.registry.universe != upstream.registry.universe:
+        ours, theirs = staging.registry.universe, upstream.registry.universe
+        raise ConflictError(
+            f"the universe differs: ours {ours.name} {ours.version}, upstream {theirs.name} {theirs.version}",
+            code="universe-differs",
+            hint="Make a new campaign: stage clone.",
+        )

@@ -1,0 +1,384 @@
+"""`.campaign.json`: what will be run. What was run is in the staging registry, never here.
+
+Every field is checked when it is read; an unknown one is refused, so that a misspelt edit by hand cannot be lost silently.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from registry.errors import (
+    IntegrityError,
+    NotFoundError,
+    SchemaVersionError,
+    StorageError,
+    UsageError,
+    nearest,
+)
+from registry.model.collections import check_collection_name
+from stage.campaign.files import write_atomically
+from stage.campaign.naming import check_campaign_name, check_pattern
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FORMAT_VERSION", "CampaignState", "Collections", "GraphEntry", "load_state", "save_state"]
+
+FORMAT_VERSION = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Collections:
+    """The collections of a campaign: a stack (current_run, *past_runs, *inputs).
+
+    Parameters
+    ----------
+    chain : str or None
+        Name of the CHAINED collection that holds the stack; None for no such collection.
+    inputs : tuple of str
+        Where inputs are searched upstream, in order; empty until given.
+    current_run : str or None
+        The RUN that the next step writes to; None if it makes a new one.
+    next_run : str
+        Pattern of the next new RUN's name: ``%c`` campaign, ``%t`` time, ``%n`` counter.
+    past_runs : tuple of str
+        Earlier RUNs, the newest first.
+    counter : int
+        What ``%n`` becomes.
+    created : tuple of str
+        All collections that the campaign made, chains included.
+    """
+
+    chain: str | None
+    inputs: tuple[str, ...] = ()
+    current_run: str | None = None
+    next_run: str = "%c/%t"
+    past_runs: tuple[str, ...] = ()
+    counter: int = 0
+    created: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The campaign's RUNs, the newest first."""
+        return (*((self.current_run,) if self.current_run else ()), *self.past_runs)
+
+    @property
+    def stack(self) -> tuple[str, ...]:
+        """What the chain holds, in search order."""
+        return (*self.runs, *self.inputs)
+
+    @property
+    def graph_inputs(self) -> tuple[str, ...]:
+        """What a graph is built from: past runs before inputs; a current run is ignored."""
+        return (*self.past_runs, *self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEntry:
+    """What the campaign knows of its quantum graph.
+
+    Parameters
+    ----------
+    uri : str or None
+        Where it is, relative to the campaign if below it; None if there is none.
+    collections : tuple of str or None
+        Past runs and inputs that it was built from; None if it was imported.
+    pipeline_fingerprint : str or None
+        Digest of the pipeline that it was built from; None if it was imported.
+    data_query : str
+        The expression that its data IDs were chosen by; used again by a rebuild.
+    """
+
+    uri: str | None = None
+    collections: tuple[str, ...] | None = None
+    pipeline_fingerprint: str | None = None
+    data_query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignState:
+    """The content of a state file.
+
+    Parameters
+    ----------
+    name : str
+        The campaign's name.
+    repo : str
+        URI of the upstream repository.
+    collections : Collections
+        Its collections.
+    doc : str
+        What it is for.
+    pipeline : str or None
+        URI of the pipeline, relative if it is the campaign's own.
+    quantum_graph : GraphEntry
+        Its graph.
+    version : str
+        Version of the file's form.
+    """
+
+    name: str
+    repo: str
+    collections: Collections
+    doc: str = ""
+    pipeline: str | None = None
+    quantum_graph: GraphEntry = field(default_factory=GraphEntry)
+    version: str = FORMAT_VERSION
+
+    def with_collections(self, **changes: Any) -> CampaignState:
+        """Return a copy with other values among its collections.
+
+        Parameters
+        ----------
+        **changes
+            Fields of `Collections`.
+
+        Returns
+        -------
+        CampaignState
+            The copy.
+        """
+        return replace(self, collections=replace(self.collections, **changes))
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the JSON form; what may be absent and is, is left out.
+
+        Returns
+        -------
+        dict
+            Plain JSON values.
+        """
+        c, graph = self.collections, self.quantum_graph
+        document: dict[str, Any] = {
+            "version": self.version,
+            "name": self.name,
+            "doc": self.doc,
+            "repo": self.repo,
+            "collections": {
+                **({"inputs": list(c.inputs)} if c.inputs else {}),
+                "chain": c.chain,
+                "current_run": c.current_run,
+                "next_run": c.next_run,
+                "past_runs": list(c.past_runs),
+                "counter": c.counter,
+                "created": list(c.created),
+            },
+        }
+        if self.pipeline is not None:
+            document["pipeline"] = self.pipeline
+        if graph.uri is not None or graph.data_query:
+            document["quantum_graph"] = {
+                "uri": graph.uri,
+                "collections": None if graph.collections is None else list(graph.collections),
+                "pipeline_fingerprint": graph.pipeline_fingerprint,
+                "data_query": graph.data_query,
+            }
+        return document
+
+    @classmethod
+    def from_document(cls, document: Any, where: str = "campaign state") -> CampaignState:
+        """Check the JSON form and return the state.
+
+        Parameters
+        ----------
+        document : object
+            What the file holds.
+        where : str, optional
+            The file's name, for errors.
+
+        Returns
+        -------
+        CampaignState
+            The state.
+
+        Raises
+        ------
+        IntegrityError
+            If a field is missing, unknown or of the wrong form; names it.
+        SchemaVersionError
+            If the form is of a version that this code does not read.
+        """
+        top = _Fields(document, where, "")
+        version = top.take("version", _version)
+        c = _Fields(top.take("collections", _plain), where, "collections.")
+        graph_document = top.take("quantum_graph", _plain, default={})
+        graph = _Fields({} if graph_document is None else graph_document, where, "quantum_graph.")
+        state = cls(
+            version=version,
+            name=top.take("name", _checked(check_campaign_name)),
+            doc=top.take("doc", _text),
+            repo=top.take("repo", _nonempty),
+            pipeline=top.take("pipeline", _optional(_nonempty), default=None),
+            collections=Collections(
+                inputs=c.take("inputs", _names, default=()),
+                chain=c.take("chain", _optional(_checked(check_collection_name))),
+                current_run=c.take("current_run", _optional(_checked(check_collection_name)), default=None),
+                next_run=c.take("next_run", _checked(check_pattern)),
+                past_runs=c.take("past_runs", _names),
+                counter=c.take("counter", _count),
+                created=c.take("created", _names),
+            ),
+            quantum_graph=GraphEntry(
+                uri=graph.take("uri", _optional(_nonempty), default=None),
+                collections=graph.take("collections", _optional(_names), default=None),
+                pipeline_fingerprint=graph.take("pipeline_fingerprint", _optional(_nonempty), default=None),
+                data_query=graph.take("data_query", _text, default=""),
+            ),
+        )
+        for fields in (top, c, graph):
+            fields.refuse_unknown()
+        return state
+
+
+def _version(value: Any) -> str:
+    parts = value.split(".") if isinstance(value, str) else []
+    if len(parts) != 3 or not all(p.isascii() and p.isdigit() for p in parts):
+        raise ValueError("expected a version triplet such as '1.0.0'")
+    if parts[0] != FORMAT_VERSION.split(".", maxsplit=1)[0]:
+        raise SchemaVersionError(
+            f"the campaign's form is version {value}; this code reads {FORMAT_VERSION}",
+            found=value,
+            supported=FORMAT_VERSION,
+            hint="Use the version of stage that wrote it, or a later one.",
+        )
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, not {json.dumps(value)[:60]}")  # noqa: TRY004 - one kind for all fields
+    return value
+
+
+def _nonempty(value: Any) -> str:
+    if not _text(value):
+        raise ValueError("expected text that is not empty")
+    return str(value)
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"expected a whole number that is not negative, not {json.dumps(value)[:60]}")
+    return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of names, not {json.dumps(value)[:60]}")  # noqa: TRY004
+    return tuple(_checked(check_collection_name)(v) for v in value)
+
+
+def _checked(check: Callable[[str], str]) -> Callable[[Any], str]:
+    return lambda value: check(_text(value))
+
+
+def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
+
+
+_REQUIRED = object()
+
+
+class _Fields:
+    """One object of the file, its fields taken one by one."""
+
+    def __init__(self, value: Any, where: str, prefix: str) -> None:
+        self.where, self.prefix = where, prefix
+        if not isinstance(value, Mapping):
+            raise self._error(prefix.rstrip(".") or "the whole file", "expected an object")
+        self.left = dict(value)
+        self.known: list[str] = []
+
+    def _error(self, name: str, problem: str, hint: str = "") -> IntegrityError:
+        return IntegrityError(
+            f"{self.where}: {name}: {problem}",
+            code="bad-state",
+            hint=hint or "Correct that field, or restore the file; 'stage edit' changes it safely.",
+        )
+
+    def take(self, name: str, check: Callable[[Any], Any], default: Any = _REQUIRED) -> Any:
+        """Return the checked value of a field."""
+        self.known.append(name)
+        value = self.left.pop(name, _REQUIRED)
+        if value is _REQUIRED:
+            if default is _REQUIRED:
+                raise self._error(self.prefix + name, "is missing")
+            return default
+        try:
+            return check(value)
+        except SchemaVersionError:
+            raise
+        except UsageError as exc:
+            raise self._error(self.prefix + name, exc.message, exc.hint) from exc
+        except ValueError as exc:
+            raise self._error(self.prefix + name, str(exc)) from exc
+
+    def refuse_unknown(self) -> None:
+        """Raise for a field that nothing took."""
+        for name in self.left:
+            raise self._error(self.prefix + name, "no such field", nearest(name, self.known))
+
+
+def load_state(path: Path) -> CampaignState:
+    """Read and check a state file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    CampaignState
+        Its content.
+
+    Raises
+    ------
+    NotFoundError
+        If it is not there.
+    IntegrityError
+        If it is not JSON, or a field is wrong; names it.
+    StorageError
+        If it cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise NotFoundError(f"no campaign state at {path}", code="not-a-campaign") from exc
+    except OSError as exc:
+        raise StorageError(f"cannot read {path}: {exc.strerror or exc}") from exc
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise IntegrityError(
+            f"{path} is not valid JSON: {exc}",
+            code="bad-state",
+            hint="Restore the file: 'stage edit' never leaves it half-written.",
+        ) from exc
+    return CampaignState.from_document(document, str(path))
+
+
+def save_state(state: CampaignState, path: Path) -> None:
+    """Write a state file, whole or not at all.
+
+    Parameters
+    ----------
+    state : CampaignState
+        What to write.
+    path : pathlib.Path
+        Where; its directory exists.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written; the old file is as it was.
+    """
+    text = json.dumps(state.to_document(), indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode())

@@ -1,0 +1,1 @@
+"""A simulated sky survey with known truth, and a pipeline for it."""

@@ -1,0 +1,1 @@
+"""What happened, as text, JSON and one HTML page."""

@@ -1,0 +1,64 @@
+"""kill -9 at any moment of clone, run and push: the same command again finishes the work."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_campaign import ROOT, call, make_upstream
+
+MOMENTS_S = (0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0)
+
+
+def _killed(words: list[str], cwd: Path, after_s: float) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", *words],
+        cwd=cwd,
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(after_s)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.slow
+def test_killed_commands_are_finished_by_the_same_commands(tmp_path: Path) -> None:
+    """However often clone, run and push are killed, the end is that of an undisturbed round."""
+    make_upstream(tmp_path)
+    clone = ["clone", "upstream", "camp", "-p", "pipeline.yaml", "-i", "net/raw"]
+    camp = tmp_path / "camp"
+    for after_s in MOMENTS_S:
+        shutil.rmtree(camp, ignore_errors=True)
+        _killed(clone, tmp_path, after_s)
+        if not (camp / ".campaign.json").exists():
+            call(*clone, cwd=tmp_path)
+        assert call("status", cwd=camp).stdout
+    for after_s in MOMENTS_S:
+        _killed(["run", "-q", "-j", "1"], camp, after_s)
+    call("run", "-q", "-j0", cwd=camp)
+
+    assert json.loads(call("get", "total", cwd=camp).stdout) == {"n": 12, "stations": 3}
+    runs = [r for r in json.loads(call("status", "--json", cwd=camp).stdout)["runs"] if r["place"] == "past"]
+
+    assert all(set(c) == {"succeeded"} for run in runs for c in run["tasks"].values())
+    push = ["push", "--register-dataset-types", "--chain", "u/me"]
+    for after_s in MOMENTS_S:
+        _killed(push, camp, after_s)
+    call(*push, cwd=camp)
+
+    assert json.loads(call("push", "--json", cwd=camp).stdout)["is_empty"]
+    found = json.loads(call("get", "total", "--repo", "upstream", "-i", "u/me", cwd=tmp_path).stdout)
+
+    assert found == {"n": 12, "stations": 3}
+    assert {r["push"] for r in json.loads(call("status", "--json", cwd=camp).stdout)["runs"]} == {"pushed"}

@@ -1,0 +1,87 @@
+"""The demonstration and the two examples, run as a person runs them: by their commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from sync.repo import Repo
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+def run(*words: str, cwd: Path) -> str:
+    """Run a command with the environment's programs first on the path; it must succeed."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def members(repo: Repo, run_name: str) -> Counter[str]:
+    """Count the datasets of a RUN by type."""
+    with repo.registry.read() as snapshot:
+        counts = snapshot.count_datasets([run_name])
+    return Counter({name: n for name, _, n in counts.rows(("dataset_type", "run", "n"))})
+
+
+def check_all_pushed(work: Path) -> Counter[str]:
+    """Compare the campaign's one RUN in staging with upstream's; return what it holds."""
+    staging = Repo.attach(f"sqlite:///{work}/campaign/staging.sqlite3", str(work / "campaign/data"))
+    with staging, Repo.open(str(work / "upstream")) as upstream:
+        with staging.registry.read() as snapshot:
+            (name,) = [c.name for c in snapshot.collections(["campaign/*"])]
+        ours, theirs = members(staging, name), members(upstream, name)
+    assert ours == theirs
+    return ours
+
+
+@pytest.fixture(autouse=True)
+def _libraries() -> None:
+    for name in ("pyarrow", "astropy", "sep", "reproject", "lsst.sphgeom"):
+        pytest.importorskip(name)
+
+
+def test_demo_goes_round_and_finds_the_simulated_stars(tmp_path: Path) -> None:
+    """``stage demo`` types out its commands, pushes everything, and writes one page with a picture."""
+    shown = run("stage", "demo", "round", cwd=tmp_path)
+
+    assert "$ stage clone upstream campaign" in shown
+    assert "bright true stars found" in shown
+    held = check_all_pushed(tmp_path / "round")
+    assert held["coadd"] == 12
+    page = (tmp_path / "round/report.html").read_text()
+    assert "data:image/png;base64," in page
+    assert len(page) < 2_000_000
+
+
+def test_air_reproduces_the_known_means(tmp_path: Path, shared: Path) -> None:
+    """The twelve stations' means come out as they are known, from a universe without any sky."""
+    data = shared / "data/real-tables/beijing-air"
+    shown = run("bash", str(ROOT / "examples/air/run.sh"), str(data), str(tmp_path), cwd=ROOT)
+
+    assert "12 of 12 stations reproduce the known mean" in shown
+    held = check_all_pushed(tmp_path)
+    assert (held["daily"], held["city_text"]) == (576, 1)
+
+
+def test_hatp32_registers_and_coadds_real_frames(tmp_path: Path, shared: Path) -> None:
+    """48 raw frames of one night register, and their coadds show at least twice what a median frame shows."""
+    data = shared / "data/real-images/microobs-hatp32"
+    shown = run("bash", str(ROOT / "examples/hatp32/run.sh"), str(data), str(tmp_path), cwd=ROOT)
+
+    before, _, after = shown.partition("$ stage push --dry-run")
+    upstream_before = before.rpartition("$ stage query collections")[2]
+    assert "MicroObs/raw" in upstream_before
+    assert "campaign/" not in upstream_before
+    assert "as expected" in after
+    held = check_all_pushed(tmp_path)
+    assert held["astrometry"] >= 45
+    assert held["coadd"] == 12

@@ -1,0 +1,230 @@
+"""The program: its commands, their help, the page made from them, and how quickly it starts."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from cli.exit_codes import ExitCode
+from cli.main import app, run_command
+
+ROOT = Path(__file__).resolve().parents[3]
+HEAVY = (
+    "numpy",
+    "sqlalchemy",
+    "sqlite3",
+    "alembic",
+    "pydantic",
+    "pyarrow",
+    "astropy",
+    "fsspec",
+    "rich",
+    "yaml",
+    "lark",
+)
+
+
+def _commands(path: str, command: Any) -> dict[str, Any]:
+    children = getattr(command, "commands", None)
+    if not children:
+        return {path: command}
+    return {
+        p: c
+        for name, child in children.items()
+        for p, c in _commands(f"{path} {name}".strip(), child).items()
+    }
+
+
+COMMANDS = _commands("", typer.main.get_command(app))
+
+
+def test_all_verbs_are_there() -> None:
+    """The commands of this version, no fewer and no more."""
+    assert sorted(COMMANDS) == sorted(
+        [
+            "build", "clone", "demo", "edit", "exec", "fetch", "get", "history", "init", "log", "merge", "prep", "push",
+            "qg build", "qg show", "query collections", "query data-ids", "query dataset-types", "query datasets",
+            "query records", "repo create", "repo import", "repo info", "repo ingest", "repo register-dataset-type",
+            "report", "run", "status",
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_has_help_with_an_example_and_exit_codes(name: str) -> None:
+    """Help says what it does, shows how it is typed, and lists the codes it may end with."""
+    command = COMMANDS[name]
+
+    assert re.search(rf"^    stage .*{name.rsplit(maxsplit=1)[-1]}", command.help, re.MULTILINE)
+    assert "Exit codes: 0 done" in command.epilog
+    assert all(p.help for p in command.params if p.name != "help")
+    listed = {int(n) for n in re.findall(r"(\d+) [a-z]", command.epilog)}
+
+    assert listed <= {c.value for c in ExitCode}
+
+
+def test_the_page_of_commands_is_up_to_date() -> None:
+    """docs/commands.md is what the program as it is now would have."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "_generate.py", "--check"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_lists_every_command_and_exit_code() -> None:
+    """Nothing the program can do or end with is missing from the page."""
+    page = (ROOT / "docs" / "commands.md").read_text()
+
+    assert [n for n in COMMANDS if f"## stage {n}\n" not in page] == []
+    assert [c for c in ExitCode if f"| {c.value} | " not in page] == []
+
+
+def test_options_are_keywords_of_the_method() -> None:
+    """Each campaign command's options have the names of its method's keyword arguments."""
+    from stage.campaign.campaign import Campaign
+    from stage.campaign.options import EditOptions
+
+    ours = {"json", "campaign_dir", "repo", "quiet", "help", "no_fetch", "as_json", "continue"}
+    for name in ("build", "run", "push", "log", "prep", "fetch", "merge", "get", "report"):
+        keywords = {*inspect.signature(getattr(Campaign, name)).parameters, *EditOptions.__annotations__}
+        options = {
+            o.lstrip("-").replace("-", "_")
+            for p in COMMANDS[name].params
+            for o in p.opts
+            if o.startswith("--")
+        }
+
+        assert options - keywords - ours - {"input", "collections"} == set(), name
+
+
+def test_help_starts_quickly_and_loads_nothing_heavy() -> None:
+    """``stage --help`` takes less than a quarter of a second of CPU time, and no library of the other layers."""
+    code = (
+        "import sys, contextlib, io\n"
+        "from cli.main import run_command\n"
+        "with contextlib.redirect_stdout(io.StringIO()): run_command(['--help'])\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    assert done.stdout.strip() == "[]"
+    # Twice the goal, for a machine that is busy with other tests.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+def test_a_bug_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An exception that is none of ours ends with 1, one line, and what to do."""
+    import stage
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(stage, "repo_info", broken, raising=False)
+
+    assert run_command(["repo", "info", "x"]) == 1
+    err = capsys.readouterr().err
+
+    assert "ZeroDivisionError: oops" in err
+    assert "Traceback" not in err
+    assert "--debug" in err
+
+
+def test_what_the_system_refuses_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk that is met anywhere ends with 1, the file, and what to do."""
+    import errno
+
+    import stage
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/there")
+
+    monkeypatch.setattr(stage, "repo_info", full, raising=False)
+
+    assert run_command(["repo", "info", "x"]) == 1
+    err = capsys.readouterr().err
+
+    assert err.startswith("stage: /tmp/there: No space left on device\n")
+    assert "bug" not in err
+
+
+def test_arguments_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes that are no UTF-8 are refused at once: they could be written into no file of ours."""
+    assert run_command(["edit", "--campaign-docs", "x\udcff"]) == 2
+    assert "'x\\udcff' is not text in UTF-8" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C is 130, and said."""
+    import stage
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage, "repo_info", interrupted, raising=False)
+
+    assert run_command(["repo", "info", "x"]) == 130
+    assert capsys.readouterr().err == "stage: interrupted\n"
+
+
+def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
+    """``stage … | head`` writes no complaint, however much is left."""
+    stage_ = f"{sys.executable} -m cli"
+    lines = (f'{{"instrument": "C", "id": {n}, "full_name": "d{n}"}}\n' for n in range(5000))
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "instrument.jsonl").write_text('{"name": "C"}\n')
+    (tmp_path / "records" / "detector.jsonl").write_text("".join(lines))
+    done = subprocess.run(
+        f"{stage_} repo create r >/dev/null && {stage_} repo import r records >/dev/null && "
+        f"{stage_} query records detector --repo r --json | head -1",
+        shell=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("[\n", "")
+
+
+def test_version() -> None:
+    """--version names the program and its version."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "--version"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert re.match(r"stage \d+\.\d+", done.stdout)
+
+
+def test_the_facade_names_what_is_there() -> None:
+    """Every public name can be had, and each is in the table of contents."""
+    import stage
+
+    assert sorted(stage.__all__) == list(stage.__all__)
+    assert [n for n in stage.__all__ if getattr(stage, n) is None] == []
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = stage.nothing
+    assert json.dumps(dir(stage))
