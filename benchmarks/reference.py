@@ -1,0 +1,97 @@
+"""The reference stack's own costs, taken on this machine in an environment of its own.
+
+The program that takes them is not part of this project: it is read from ``$STAGE_SHARED/reference``. Where that is
+absent, or with ``--no-reference``, the column stays empty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = ROOT / ".venv-reference"
+PACKAGES = ("lsst-daf-butler", "lsst-pipe-base", "lsst-ctrl-mpexec")
+
+# Our id: what the program calls it, which of its figures counts, and how it becomes our unit.
+SECTIONS: dict[str, tuple[str, str, float]] = {
+    "graph-build": ("e. QG build (with datastore records)", "per_item_us_cpu", 1.0),
+    "graph-save": ("e. QG save (.qg)", "per_item_us_cpu", 1.0),
+    "graph-load": ("e. QG load, all quanta (read_execution_quanta)", "per_item_us_cpu", 1.0),
+    "graph-load-one": ("e. QG load, one quantum (as a batch job does)", "per_item_us_cpu", 1e-3),
+    "memory-build": ("e. QG build (with datastore records)", "rss_mb", 1.0),
+    "run-inprocess": ("f. exec in-process, full Butler (-j 1)", "per_item_us_cpu", 1e-3),
+    "run-inprocess-wall": ("f. exec in-process, full Butler (-j 1)", "per_item_us_wall", 1e-3),
+    "run-pool": ("f. CLI pipetask run -j 2 (process per quantum)", "per_item_us_wall", 1e-3),
+    "run-pool-cpu": ("f. CLI pipetask run -j 2 (process per quantum)", "per_item_us_cpu", 1e-3),
+    "push-link": ("g. transfer-from-graph", "per_item_us_cpu", 1.0),
+    "push-copy": ("g. transfer-from-graph", "per_item_us_cpu", 1.0),
+    "clone": (
+        "g. Butler.transfer_from repo->repo outputs (hardlink, with dimensions)",
+        "per_item_us_cpu",
+        1.0,
+    ),
+}
+
+
+def program() -> Path | None:
+    """Return the measuring program, or None where it is not at hand."""
+    shared = Path(os.environ.get("STAGE_SHARED", ROOT.parent / "shared"))
+    found = shared / "reference" / "lsst_bench.py"
+    return found if found.exists() else None
+
+
+def measure(quanta: int, results: Path) -> list[dict[str, Any]]:
+    """Run the program once at this size; what it found is kept in ``results`` and used again."""
+    kept = results / f"reference-{quanta}.jsonl"
+    source = program()
+    if not kept.exists():
+        if source is None:
+            print("reference: not measured, there is no $STAGE_SHARED/reference/lsst_bench.py")
+            return []
+        print(f"reference: measuring at {quanta:,} quanta, this takes minutes", flush=True)
+        done = subprocess.run(
+            [
+                _python(),
+                str(source),
+                "--quanta",
+                str(quanta),
+                "--repeat",
+                "1",
+                "--work-dir",
+                tempfile.mkdtemp(),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            print(f"reference: its program ended with {done.returncode}: {done.stderr[-400:]}")
+        kept.write_text("".join(line + "\n" for line in done.stdout.splitlines() if line.startswith("{")))
+    return [json.loads(line) for line in kept.read_text().splitlines()]
+
+
+def fill(rows: list[dict[str, Any]], sections: list[dict[str, Any]], quanta: int) -> None:
+    """Put the reference's figure beside ours where both were taken at one size (graphs differ by their gathers)."""
+    for row in rows:
+        name, figure, factor = SECTIONS.get(row["id"], ("", "", 0.0))
+        found = [s for s in sections if s["name"] == name and s["n"] > 0]
+        # A flat cost and one per item taken at 10,000 still compare with the size that the reference can follow.
+        if found and (0.5 * quanta <= row["n"] <= 1.5 * quanta or row["id"].startswith("run-")):
+            row["reference"] = round(found[0][figure] * factor, 4)
+            row["ratio_reference"] = round(row["reference"] / row["ours"], 1) if row["ours"] else None
+
+
+def _python() -> str:
+    """Return the interpreter of the reference's environment, which is made on first use."""
+    python = ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
+    if subprocess.run([python, "-c", "import lsst.ctrl.mpexec"], check=False, capture_output=True).returncode:
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+    return str(python)

@@ -1,0 +1,115 @@
+"""Run the benchmarks and write what they found: ``python -m benchmarks.run [--only push,clone] [--no-reference]``.
+
+Rows go to ``benchmarks/results/latest.json`` (one an id and a size, merged into what is there) and, as a table, into
+``docs/performance.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import reference
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- table: made by make bench -->", "<!-- end of table -->"
+
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "bench_graph": (
+        "graph-build", "graph-columns", "graph-save", "graph-bytes", "graph-load", "graph-load-one", "memory-build",
+    ),
+    "bench_run": ("run-inprocess", "run-pool", "job"),
+    "bench_sync": ("clone", "push-link", "push-copy", "push-again"),
+}  # fmt: skip
+
+
+def chosen(only: str) -> dict[str, list[str]]:
+    """Return for each program the ids that are asked for; a program's own name stands for all of its ids."""
+    asked = [name.strip() for name in only.split(",") if name.strip()]
+    found: dict[str, list[str]] = {}
+    for name in asked or list(PROGRAMS):
+        hits = {p: list(ids) for p, ids in PROGRAMS.items() if name in (p, p.removeprefix("bench_"))}
+        hits = hits or {p: [name] for p, ids in PROGRAMS.items() if name in ids}
+        if not hits:
+            raise SystemExit(
+                f"no benchmark '{name}'; there are: {', '.join(i for ids in PROGRAMS.values() for i in ids)}"
+            )
+        for program, ids in hits.items():
+            found.setdefault(program, []).extend(i for i in ids if i not in found.get(program, []))
+    return found
+
+
+def run_program(program: str, ids: list[str]) -> list[dict[str, Any]]:
+    """Run one program in a process of its own and return its rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "rows.json"
+        words = ids if program == "bench_sync" else [",".join(ids)]
+        command = [sys.executable, "-m", f"benchmarks.{program}", "--only", *words, "--json", str(out)]
+        subprocess.run(command, cwd=ROOT, check=True)
+        rows: list[dict[str, Any]] = json.loads(out.read_text())
+    return rows
+
+
+def merge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put new rows in the place of older ones of the same id and size."""
+    latest = RESULTS / "latest.json"
+    before = json.loads(latest.read_text()) if latest.exists() else []
+    new = {(r["id"], r["n"]) for r in rows}
+    merged = sorted(
+        [r for r in before if (r["id"], r["n"]) not in new] + rows, key=lambda r: (r["id"], r["n"])
+    )
+    latest.write_text(json.dumps(merged, indent=1) + "\n")
+    return merged
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the rows as a Markdown table."""
+    head = "| id | n | ours | reference | floor | unit | reference / ours | ours / floor |\n|---|---|---|---|---|---|---|---|\n"
+    keys = ("ours", "reference", "floor", "unit", "ratio_reference", "ratio_floor")
+
+    def cell(value: Any) -> str:
+        return "" if value is None else f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+    return head + "".join(
+        f"| `{r['id']}` | {r['n']:,} | {' | '.join(cell(r[k]) for k in keys)} |\n" for r in rows
+    )
+
+
+def write_page(rows: list[dict[str, Any]]) -> None:
+    """Replace the table in the page, and say when and on what it was taken."""
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    when = f"Taken {datetime.now(tz=UTC):%Y-%m-%d} with Python {platform.python_version()} on {platform.machine()}."
+    PAGE.write_text(f"{before}{BEGIN}\n\n{when}\n\n{table(rows)}\n{END}{after}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--only", default="", help="ids or programs, separated by commas")
+    parser.add_argument("--no-reference", action="store_true", help="leave the reference's column empty")
+    parser.add_argument("--reference-quanta", type=int, default=1000)
+    options = parser.parse_args(arguments)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    programs = chosen(options.only)
+    sections = [] if options.no_reference else reference.measure(options.reference_quanta, RESULTS)
+    for program, ids in programs.items():
+        rows = run_program(program, ids)
+        reference.fill(rows, sections, options.reference_quanta)
+        write_page(merge(rows))
+        print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
