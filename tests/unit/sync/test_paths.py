@@ -62,7 +62,7 @@ def test_no_value_leaves_the_root(run: str, values: list[str | int]) -> None:
     assert not stem.startswith("/")
     assert all(part and not part.startswith(".") for part in parts)
     assert all(len(part.encode()) <= 255 - len(".parquet.zst") for part in parts if len(run) < 200)
-    assert files.join("/root", stem) == f"/root/{stem}"
+    assert files.join("/store", stem) == f"/store/{stem}"
 
 
 def test_long_values_are_cut_but_paths_differ() -> None:
