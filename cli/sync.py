@@ -11,6 +11,7 @@ import stage
 from cli.options import CHANGES, AsJson, add_command, campaign_command
 from cli.render import emit, emit_json
 from cli.wording import push_lines
+from registry.errors import ConflictError
 
 __all__ = ["add_to"]
 
@@ -54,14 +55,20 @@ def _push(
 
         stage push --chain u/me/deblend --register-dataset-types
     """
-    report = stage.Campaign.load(campaign_dir).push(
-        *(runs or ()),
-        dry_run=dry_run,
-        chain=chain,
-        dataset_type=tuple(dataset_type or ()),
-        register_dataset_types=register_dataset_types,
-        only_complete=only_complete,
-    )
+    try:
+        report = stage.Campaign.load(campaign_dir).push(
+            *(runs or ()),
+            dry_run=dry_run,
+            chain=chain,
+            dataset_type=tuple(dataset_type or ()),
+            register_dataset_types=register_dataset_types,
+            only_complete=only_complete,
+        )
+    except ConflictError as error:
+        if as_json and error.conflicts:
+            told = [vars(conflict) for conflict in error.conflicts]
+            emit_json({"conflicts": told, "dry_run": False, "pushed": False})
+        raise
     if as_json:
         emit_json(report.to_document())
     else:

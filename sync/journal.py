@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from registry.errors import IntegrityError
 from registry.model.columns import Columns
 
 if TYPE_CHECKING:
@@ -63,9 +64,21 @@ def entries(staging: Snapshot, verb: str) -> list[Entry]:
     -------
     list of Entry
         By time of their last state.
+
+    Raises
+    ------
+    IntegrityError
+        If a note cannot be read.
     """
     rows = staging.table("journal", item=verb.encode()).rows(("operation", "state", "payload", "at_ns"))
-    found = [Entry(op, verb, state, json.loads(payload), at_ns) for op, state, payload, at_ns in rows]
+    try:
+        found = [
+            Entry(op, verb, state, dict(json.loads(payload)), at_ns) for op, state, payload, at_ns in rows
+        ]
+    except (ValueError, TypeError) as exc:
+        raise IntegrityError(
+            f"what staging noted of a {verb} is damaged: {exc}", hint="Restore staging.sqlite3 from a copy."
+        ) from exc
     return sorted(found, key=lambda entry: entry.at_ns, reverse=True)
 
 

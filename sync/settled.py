@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from registry.model.columns import Columns
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["VERB", "acknowledge", "begin", "note", "settled_plan"]
 
 VERB = "push"
+_NOTHING: Mapping[str, Any] = {
+    "runs": [], "marks": {}, "upstream": "", "upstream_marks": {}, "dataset_types": [], "datasets": {}, "notes": [],
+}  # fmt: skip
 
 
 def begin(plan: PushPlan, staging: Repo, upstream: Repo) -> bytes:
@@ -79,7 +83,7 @@ def acknowledge(plan: PushPlan, staging: Repo, upstream: Repo) -> None:
     if not plan.outgoing.marks:
         return
     with upstream.registry.read() as theirs, staging.registry.write() as tx:
-        same = [e for e in journal.entries(tx, VERB) if e.payload["runs"] == list(plan.runs)]
+        same = [e for e in _pushes(tx) if e.payload["runs"] == list(plan.runs)]
         push_id = _settle(plan, tx, theirs) or (same[0].operation if same else new_id())
         journal.note(tx, push_id, VERB, journal.DONE, _payload(plan, plan.upstream_marks))
 
@@ -87,7 +91,7 @@ def acknowledge(plan: PushPlan, staging: Repo, upstream: Repo) -> None:
 def _settle(plan: PushPlan, staging: Change, upstream: Snapshot) -> bytes | None:
     """Acknowledge pushes that were broken off after their commit; return the id of one before it, of the same RUNs."""
     resumed = None
-    for entry in journal.entries(staging, VERB):
+    for entry in _pushes(staging):
         if entry.state == journal.DONE:
             continue
         if has_push(upstream, entry.operation):
@@ -95,6 +99,11 @@ def _settle(plan: PushPlan, staging: Change, upstream: Snapshot) -> bytes | None
         elif entry.payload["runs"] == list(plan.runs):
             resumed = entry.operation
     return resumed
+
+
+def _pushes(staging: Snapshot) -> list[journal.Entry]:
+    """Return the pushes that staging has noted; what another version did not note of them counts as nothing."""
+    return [replace(e, payload={**_NOTHING, **e.payload}) for e in journal.entries(staging, VERB)]
 
 
 def _payload(plan: PushPlan, upstream_marks: Mapping[str, str] = {}) -> dict[str, Any]:
@@ -167,7 +176,7 @@ def _last_pushes(
 ) -> dict[str, journal.Entry] | None:
     """Return the last push of each RUN if it was done, was of the same choice, and went to the same upstream."""
     last: dict[str, journal.Entry] = {}
-    for entry in journal.entries(staging, VERB):
+    for entry in _pushes(staging):
         for run in entry.payload["runs"]:
             last.setdefault(run, entry)
     for run in runs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +56,9 @@ def _task(document: Document, label: str) -> Document:
     return body
 
 
-def edit_document(document: Document, options: EditOptions) -> Document:
+def edit_document(
+    document: Document, options: EditOptions, place: Callable[[str], str] = absolute_uri
+) -> Document:
     """Apply ``-t``, ``-c`` and ``-C`` to the document of a local pipeline.
 
     Parameters
@@ -63,6 +67,8 @@ def edit_document(document: Document, options: EditOptions) -> Document:
         The YAML document.
     options : EditOptions
         ``task``, ``config``, ``config_file``; others are ignored.
+    place : callable, optional
+        Says how a file is named in the document.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def edit_document(document: Document, options: EditOptions) -> Document:
         body = _task(document, label)
         files = body.get("file") or []
         files = [files] if isinstance(files, str) else list(files)
-        body["file"] = [f for f in files if f != absolute_uri(uri)] + [absolute_uri(uri)]
+        body["file"] = [f for f in files if f != place(uri)] + [place(uri)]
     for text in options.get("config", ()):
         setting = parse_setting(text)
         body = _task(document, setting.label)
@@ -146,7 +152,10 @@ def edit_pipeline(change: Change, state: CampaignState, options: EditOptions) ->
     elif uri or edits:
         imports = [u for u in (None if is_local else state.pipeline, uri) if u]
         document = _read_local(layout) if is_local else {}
-        change.write(layout.pipeline, _dump(edit_document(_with_imports(document, imports), options)))
+        edited = edit_document(
+            _with_imports(document, imports), options, lambda file: layout.relative(absolute_uri(file))
+        )
+        change.write(layout.pipeline, _dump(edited))
         # A selection of the local pipeline's own tasks stays; an external one's is in the import.
         state = replace(state, pipeline=state.pipeline if is_local else local)
     _check(change, state)
@@ -193,14 +202,27 @@ def _check(change: Change, state: CampaignState) -> None:
 
 def _write_elsewhere(change: Change, state: CampaignState, target: str) -> CampaignState:
     from stage.campaign.graphs import load_pipeline
+    from stage.pipeline.write import definition_yaml
     from sync.files import write_bytes
 
     uri = absolute_uri(target)
     if "#" in uri:
         raise PipelineError(f"'{target}' selects tasks; a pipeline is written whole", code="bad-option")
-    text = load_pipeline(change.layout, state, change).to_yaml().encode()
+    pipeline = load_pipeline(change.layout, state, change)
     if "://" in uri:
-        write_bytes(uri, text)
+        write_bytes(uri, pipeline.to_yaml().encode())
     else:
-        change.write(Path(uri), text)
+        search_path = _search_path(pipeline.search_path, Path(uri).parent, change.layout.root)
+        text = definition_yaml(replace(pipeline.definition, search_path=search_path))
+        change.write(Path(uri), text.encode())
     return replace(state, pipeline=change.layout.relative(uri))
+
+
+def _search_path(directories: Iterable[str], folder: Path, root: Path) -> tuple[str, ...]:
+    """Name directories of user modules in a file: those in the campaign relative, so that it can be moved."""
+    inside = folder.is_relative_to(root)
+    return tuple(
+        os.path.relpath(d, folder) if inside and Path(d).is_relative_to(root) else d
+        for d in directories
+        if Path(d) != folder  # a file's own is searched anyway
+    )

@@ -341,3 +341,30 @@ def test_pushing_from_python(work: Path) -> None:
     assert campaign.push(dry_run=True).plan.conflicts
     assert campaign.push(register_dataset_types=True).pushed
     assert not campaign.push().pushed
+
+
+def test_a_moved_campaign_takes_its_own_files_along(work: Path) -> None:
+    """Settings, pipelines and modules in the campaign's directory are found again wherever it is moved to."""
+    camp = _clone(work)
+    (camp / "limit.yaml").write_text("limit: 7\n")
+    (camp / "mine.py").write_text((work / "weather_tasks.py").read_text())
+    call(
+        "edit",
+        "-C",
+        "clean:limit.yaml",
+        "-t",
+        "extra:mine.total",
+        "-c",
+        "extra:connections.total=t2",
+        cwd=camp,
+    )
+    local = (camp / "pipeline.yaml").read_text()
+    call("edit", "--write-pipeline", "whole.yaml", cwd=camp)
+    whole = (camp / "whole.yaml").read_text()
+    moved = camp.rename(work / "moved")
+    call("run", "-j0", "-q", "--rebuild", cwd=moved)
+
+    assert str(camp) not in local + whole
+    assert "limit: 7" in whole
+    assert json.loads(call("get", "clean_config", cwd=moved).stdout)["limit"] == 7.0
+    assert json.loads(call("get", "t2", cwd=moved).stdout)["n"] > 0

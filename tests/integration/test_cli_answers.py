@@ -127,3 +127,29 @@ def test_the_newest_dataset_of_a_repository_is_got(tmp_path: Path) -> None:
     found = call("get", "reading", "station=aar", "month=202601", "--repo", "upstream", cwd=tmp_path)
 
     assert json.loads(found.stdout)["values"] == [7]
+
+
+def test_a_refused_push_tells_its_conflicts_in_json(tmp_path: Path) -> None:
+    """With --json the conflicts of a push that is refused are on standard output, each with its way on."""
+    make_upstream(tmp_path)
+    for name in ("one", "two"):
+        options = [
+            "-p",
+            "pipeline.yaml#clean",
+            "-i",
+            "net/raw",
+            "--campaign-name",
+            "same",
+            "--next-run",
+            "%c/r%n",
+        ]
+        call("clone", "upstream", name, *options, cwd=tmp_path)
+        call("run", "-j0", "-q", cwd=tmp_path / name)
+    call("push", "--register-dataset-types", cwd=tmp_path / "one")
+    refused = call("push", "--json", cwd=tmp_path / "two", code=12)
+    found = json.loads(refused.stdout)
+
+    assert found["pushed"] is False
+    assert {c["code"] for c in found["conflicts"]} == {"dataset-exists"}
+    assert all(c["hint"] and c["ours"] != c["upstream"] for c in found["conflicts"])
+    assert refused.stderr.startswith(f"stage: push refused: {len(found['conflicts'])} conflicts\n")

@@ -124,6 +124,20 @@ def test_the_plan_says_what_the_push_does(upstream: Repo, staging: Repo) -> None
     assert lines[-1] == "conflicts none"
 
 
+def test_what_another_version_noted_of_a_push_is_looked_at_again(upstream: Repo, staging: Repo) -> None:
+    """A note that lacks a fact settles nothing: both sides are compared, and the answer is the same."""
+    made.make_run(staging, RUN)
+    push(staging, upstream)
+    with staging.registry.write() as tx:
+        (entry,) = journal.entries(tx, "push")
+        journal.note(tx, entry.operation, "push", entry.state, {"runs": [RUN]})
+
+    again = plan(staging, upstream)
+
+    assert again.is_empty
+    assert again.counts["dataset"] == {"new": 0, "same": 8}
+
+
 def test_a_second_push_writes_nothing(upstream: Repo, staging: Repo, tmp_path: Path) -> None:
     """Pushing what is there already changes not one byte upstream, and says so."""
     made.make_run(staging, RUN)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pytest
+
+from registry.errors import IntegrityError
 from registry.model.refs import new_id
 from sync import journal, ledger
 from tests import sync_builders as made
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_an_operation_has_one_entry_that_moves_on(tmp_path: Path) -> None:
@@ -41,6 +40,17 @@ def test_entries_come_latest_first_and_by_verb(tmp_path: Path) -> None:
         with staging.registry.read() as snap:
             assert [e.operation for e in journal.entries(snap, "push")] == [ids[2], ids[0]]
             assert [e.operation for e in journal.entries(snap, "other")] == [ids[1]]
+
+
+def test_a_damaged_note_is_an_integrity_error(tmp_path: Path) -> None:
+    """What is no JSON object is told, and not taken for an operation."""
+    with made.make_staging(tmp_path) as staging:
+        for text in ("{", "3"):
+            with staging.registry.write() as tx:
+                journal.note(tx, bytes(16), "push", journal.BEGUN, {})
+                tx._session.database.driver.execute("UPDATE journal SET payload = ?", (text,))
+            with staging.registry.read() as snap, pytest.raises(IntegrityError, match="noted of a push"):
+                journal.entries(snap, "push")
 
 
 def test_the_ledger_keeps_who_pushed_what(tmp_path: Path) -> None:
