@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PlainProgress", "progress_display"]
 
+_SHORTEST_BAR = 8
 Show = Callable[["ProgressEvent"], None]
 
 
@@ -57,20 +58,27 @@ def _left(event: ProgressEvent) -> str:
     return f", about {event.elapsed_s * total.left / done_now:.0f} s left"
 
 
-def _table(event: ProgressEvent) -> Any:
+def _table(event: ProgressEvent, columns: int) -> Any:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("task")
-    for name in ("done", "of", "running", "failed", "blocked"):
-        table.add_column(name, justify="right")
-    table.add_column("", width=30)
-    for label, c in event.tasks.items():
-        table.add_row(
-            label, f"{c.done:,}", f"{c.total:,}", f"{c.running:,}", f"{c.failed:,}", f"{c.blocked:,}",
-            ProgressBar(total=max(c.total, 1), completed=c.done, width=30),
-        )  # fmt: skip
+    heads = ("done", "of", "running", "failed", "blocked")
+    rows = [
+        (label, *(f"{n:,}" for n in (c.done, c.total, c.running, c.failed, c.blocked)))
+        for label, c in event.tasks.items()
+    ]
+    table.add_column("task", no_wrap=True)
+    for name in heads:
+        table.add_column(name, justify="right", no_wrap=True)
+    widths = [max(map(len, column)) for column in zip(("task", *heads), *rows, strict=True)]
+    # What is left of the line; on a narrow terminal the numbers are worth more than the bars.
+    left = min(30, columns - sum(widths) - 2 * len(widths) - 2)
+    if left >= _SHORTEST_BAR:
+        table.add_column("", width=left)
+    for row, c in zip(rows, event.tasks.values(), strict=True):
+        bar = ProgressBar(total=max(c.total, 1), completed=c.done, width=left)
+        table.add_row(*row, *((bar,) if left >= _SHORTEST_BAR else ()))
     table.caption = f"{event.elapsed_s:.0f} s{_left(event)}"
     table.caption_justify = "left"
     return table
@@ -98,5 +106,6 @@ def progress_display(*, quiet: bool = False) -> Iterator[Show | None]:
         from rich.console import Console
         from rich.live import Live
 
-        with Live(console=Console(stderr=True), refresh_per_second=8, transient=True) as live:
-            yield lambda event: live.update(_table(event))
+        console = Console(stderr=True)
+        with Live(console=console, refresh_per_second=8, transient=True) as live:
+            yield lambda event: live.update(_table(event, console.width))

@@ -166,7 +166,8 @@ def run_lines(report: RunReport, done: str = "executed") -> Iterable[str]:
     if report.interrupted:
         yield "interrupted; 'stage run' goes on from here"
     elif not report.complete:
-        yield "partly done; 'stage log --failed' shows why, 'stage run' runs what is missing"
+        why = "'stage log --failed' shows why, " if report.failures else ""
+        yield f"partly done; {why}'stage run' runs what is missing"
 
 
 def push_lines(report: PushReport) -> Iterable[str]:
