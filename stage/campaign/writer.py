@@ -20,6 +20,7 @@ from stage.campaign.options import EditOptions
 from stage.campaign.pipeline_edit import edit_pipeline, has_pipeline_edits
 from stage.campaign.reader import CampaignReader, StrPath
 from stage.campaign.state import CampaignState
+from sync.local_files import is_aside
 
 if TYPE_CHECKING:
     from stage.pipeline.node import TaskNode
@@ -151,7 +152,7 @@ class CampaignWriter(CampaignReader):
             f".{name}.new-",
         )
         whole = {self.layout.data.name, f"{name}.qg"}
-        strange = [n for n in found if n not in whole and not n.startswith(ours)]
+        strange = [n for n in found if n not in whole and not n.startswith(ours) and not is_aside(n)]
         if found and (strange or self.layout.lock.name not in found):
             raise AlreadyExistsError(
                 f"{root} is not empty",

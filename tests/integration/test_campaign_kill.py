@@ -62,3 +62,19 @@ def test_killed_commands_are_finished_by_the_same_commands(tmp_path: Path) -> No
 
     assert found == {"n": 12, "stations": 3}
     assert {r["push"] for r in json.loads(call("status", "--json", cwd=camp).stdout)["runs"]} == {"pushed"}
+
+
+def test_a_clone_killed_before_any_step_on_disk_is_finished_by_the_same_clone(tmp_path: Path) -> None:
+    """Each file made, renamed or linked is a moment to die at; what is left never stands in the way."""
+    make_upstream(tmp_path)
+    script = Path(__file__).with_name("kill_steps.py")
+    words = ["clone", "upstream", "camp", "-p", "pipeline.yaml", "-i", "net/raw"]
+    done = subprocess.run(
+        [sys.executable, script, "camp", tmp_path, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 8
