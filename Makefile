@@ -21,7 +21,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) --editable '.[arrow,astro,test,lint]'
+	$(PIP) --editable '.[arrow,astro,postgres,test,lint]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.dev
