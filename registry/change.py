@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from registry.model.collections import CollectionType
+from registry.collection_changes import CollectionChanges
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
-from registry.snapshot import Snapshot
-from registry.sql import collections as collection_rows
-from registry.sql import dataset_types, dataset_writes, deletion, dimensions, plain, provenance
+from registry.sql import (
+    dataset_types,
+    dataset_writes,
+    deletion,
+    dimensions,
+    plain,
+    provenance,
+)
 
 __all__ = ["Change"]
 
 
-class Change(Snapshot):
+class Change(CollectionChanges):
     """A registry being changed: what is read here is what was written here.
 
     Made by `Registry.write`. All is kept at the end of that block, or on any exception nothing. A method that fails
@@ -47,74 +52,22 @@ class Change(Snapshot):
         """
         return dataset_types.register_type(self._session, dt)
 
-    def register_run(self, name: str, doc: str = "") -> bool:
-        """Make a RUN collection unless it is there.
+    def remove_dataset_type(self, name: str) -> None:
+        """Remove a dataset type that has no datasets.
 
         Parameters
         ----------
         name : str
-            Its name.
-        doc : str
-            What it is for.
-
-        Returns
-        -------
-        bool
-            True if it is new.
+            The dataset type.
 
         Raises
         ------
-        ConflictError
-            If a collection of another type has that name (code ``collection-type-differs``).
-        """
-        return self.register_collection(name, CollectionType.RUN, doc)
-
-    def register_collection(self, name: str, type: CollectionType, doc: str = "") -> bool:  # noqa: A002
-        """Make a collection unless it is there.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        type : CollectionType
-            What it shall be.
-        doc : str
-            What it is for.
-
-        Returns
-        -------
-        bool
-            True if it is new.
-
-        Raises
-        ------
-        ConflictError
-            If a collection of another type has that name (code ``collection-type-differs``).
-        """
-        return collection_rows.register(self._session, name, type, doc)
-
-    def set_chain(self, name: str, children: Sequence[str], *, expected: Sequence[str] | None = None) -> None:
-        """Define what a chain searches, making it where it is absent.
-
-        Parameters
-        ----------
-        name : str
-            The chain.
-        children : sequence of str
-            Existing collections, in search order.
-        expected : sequence of str, optional
-            What it must hold now; an absent chain holds nothing. Anything by default.
-
-        Raises
-        ------
-        ConflictError
-            If it holds something else (code ``chain-changed``), would contain itself (``chain-cycle``), or the name is
-            not a chain's.
         NotFoundError
-            If a child does not exist.
+            If there is none.
+        ConflictError
+            If there are datasets of it (code ``dataset-type-in-use``); says how many each collection holds.
         """
-        with self._session.savepoint():
-            collection_rows.set_chain(self._session, name, children, expected)
+        deletion.remove_type(self._session, name)
 
     def insert_records(
         self, element: str, rows: Columns, *, on_existing: Literal["error", "skip", "compare"] = "error"
@@ -237,23 +190,6 @@ class Change(Snapshot):
             16 bytes each; unknown ones are ignored.
         """
         deletion.delete_datasets(self._session, ids)
-
-    def remove_collection(self, name: str) -> None:
-        """Remove a collection; a RUN goes with its datasets and the provenance of its quanta.
-
-        Parameters
-        ----------
-        name : str
-            The collection.
-
-        Raises
-        ------
-        NotFoundError
-            If there is none.
-        ConflictError
-            If a chain searches it, or another collection holds datasets of it (code ``collection-in-use``).
-        """
-        deletion.remove_collection(self._session, name)
 
     def insert_rows(
         self, table: str, rows: Columns, *, on_existing: Literal["error", "skip", "replace"] = "error"

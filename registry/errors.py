@@ -47,6 +47,10 @@ __all__ = [
 ]
 
 
+_LONGEST_MESSAGE = 300
+_AROUND = 200
+
+
 class StageError(Exception):
     """Anything that this project tells a person has gone wrong.
 
@@ -114,7 +118,8 @@ class QueryError(UsageError):
     def __init__(
         self, message: str = "", *, expression: str = "", position: int | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(message, **kwargs)
+        longest = _LONGEST_MESSAGE
+        super().__init__(message if len(message) <= longest else f"{message[:longest]}…", **kwargs)
         self.expression = expression
         self.position = position
 
@@ -122,8 +127,13 @@ class QueryError(UsageError):
         if self.position is None or not self.expression:
             return self.message
         start = self.expression.rfind("\n", 0, self.position) + 1
-        line = self.expression[start:].split("\n", 1)[0]
-        return f"{self.message}\n  {line}\n  {' ' * (self.position - start)}^"
+        line, caret = self.expression[start:].split("\n", 1)[0], self.position - start
+        # Of a very long line only the surroundings of the place are shown.
+        first, last = max(0, caret - _AROUND), caret + _AROUND
+        before, after = "…" * (first > 0), "…" * (last < len(line))
+        return (
+            f"{self.message}\n  {before}{line[first:last]}{after}\n  {' ' * (len(before) + caret - first)}^"
+        )
 
 
 class PipelineError(UsageError):

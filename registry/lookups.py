@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection as Container
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from registry.model.collections import Collection, CollectionType
+from registry.collection_lookups import CollectionLookups
+from registry.model.collections import CollectionType
 from registry.model.columns import Columns
-from registry.model.data_id import DataId
 from registry.model.dataset_type import DatasetType
-from registry.model.dimensions import DimensionUniverse
 from registry.model.records import Artifact
 from registry.model.refs import DatasetRef
-from registry.sql import collections as collection_rows
-from registry.sql import dataset_types, datasets, plain
-from registry.sql.session import Session
+from registry.model.times import Timespan
+from registry.sql import bulk_lookups, calibrations, data_ids, dataset_types, datasets, plain
 
 __all__ = ["Lookups"]
 
 
-class Lookups:
+class Lookups(CollectionLookups):
     """The part of `registry.snapshot.Snapshot` that needs no query language.
 
     Parameters
@@ -28,14 +25,6 @@ class Lookups:
     session : Session
         An open transaction.
     """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    @property
-    def universe(self) -> DimensionUniverse:
-        """The registry's dimensions."""
-        return self._session.schema.universe
 
     def dataset_type(self, name: str) -> DatasetType:
         """Return a dataset type.
@@ -57,13 +46,13 @@ class Lookups:
         """
         return dataset_types.find_type(self._session, name).type
 
-    def dataset_types(self, glob: str = "*") -> list[DatasetType]:
+    def dataset_types(self, glob: str | Sequence[str] = "*") -> list[DatasetType]:
         """Return the dataset types that match.
 
         Parameters
         ----------
-        glob : str
-            A pattern.
+        glob : str or sequence of str
+            Patterns; a name is one that matches itself alone, and need not exist.
 
         Returns
         -------
@@ -72,73 +61,13 @@ class Lookups:
         """
         return [e.type for e in dataset_types.types_matching(self._session, glob)]
 
-    def collection(self, name: str) -> Collection:
-        """Return a collection.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        Returns
-        -------
-        Collection
-            With its children.
-
-        Raises
-        ------
-        NotFoundError
-            If there is none; offers the nearest name.
-        """
-        found = collection_rows.existing(self._session, name)
-        return collection_rows.describe(self._session, [found])[0]
-
-    def collections(
-        self, globs: Sequence[str] = ("*",), types: Container[CollectionType] | None = None
-    ) -> list[Collection]:
-        """Return the collections that match.
-
-        Parameters
-        ----------
-        globs : sequence of str
-            Names and patterns.
-        types : collection of CollectionType, optional
-            Only these.
-
-        Returns
-        -------
-        list of Collection
-            Sorted by name.
-
-        Raises
-        ------
-        NotFoundError
-            If a name (that is no pattern) does not exist.
-        """
-        return collection_rows.find_collections(self._session, globs, types)
-
-    def search_path(self, names: Sequence[str]) -> list[str]:
-        """Flatten names into the order in which they are searched.
-
-        Parameters
-        ----------
-        names : sequence of str
-            Collections and patterns, in order.
-
-        Returns
-        -------
-        list of str
-            No chains, each collection once.
-
-        Raises
-        ------
-        NotFoundError
-            If a name (that is no pattern) does not exist.
-        """
-        return [e.name for e in collection_rows.search(self._session, names)]
-
     def find(
-        self, dataset_type: str, data_id: Mapping[str, Any], collections: Sequence[str]
+        self,
+        dataset_type: str,
+        data_id: Mapping[str, Any],
+        collections: Sequence[str],
+        *,
+        timespan: Timespan | None = None,
     ) -> DatasetRef | None:
         """Return the first dataset of a data ID in a search path.
 
@@ -147,9 +76,13 @@ class Lookups:
         dataset_type : str
             Its name.
         data_id : mapping
-            Values of the dimensions.
+            Values of the dimensions; those that are missing are taken from records that imply them, as the
+            ``physical_filter`` of an ``exposure``. A string for a key that is a number is a record's other name.
         collections : sequence of str
-            Where to search, in order.
+            Where to search, in order; what patterns match comes first, in order of registration.
+        timespan : Timespan, optional
+            The time for which a dataset of a CALIBRATION collection has to be valid, for a part of it at least; by
+            default that of the most precise dimension of `data_id` that has one. Without any, these hold nothing.
 
         Returns
         -------
@@ -161,11 +94,51 @@ class Lookups:
         NotFoundError
             If the dataset type or a collection does not exist.
         DataIdError
-            If the data ID does not fit the dataset type.
+            If the data ID does not fit the dataset type, or the first CALIBRATION collection that holds one for the
+            time holds two (code ``calibration-ambiguous``).
         """
         found = dataset_types.find_type(self._session, dataset_type)
-        values = DataId.standardize(found.type.dimensions, data_id)
-        return datasets.find(self._session, found, values, self._search(collections))
+        path = self._ordered(collections)
+        data, known = data_ids.complete(self._session, found.type.dimensions, data_id)
+        if found.type.is_calibration and any(e.type is CollectionType.CALIBRATION for e in path):
+            span = timespan or data_ids.timespan_of(self._session, self.universe, known)
+            if span is not None:
+                return calibrations.find_in_time(self._session, found, data, path, span)
+        return datasets.find(self._session, found, data, path)
+
+    def find_calibrations(self, dataset_type: str, collections: Sequence[str], table: Columns) -> Columns:
+        """Return the first dataset in a search path for each of many data IDs, each at its own time.
+
+        Parameters
+        ----------
+        dataset_type : str
+            Its name.
+        collections : sequence of str
+            Where to search, in order.
+        table : Columns
+            Data IDs: the dimensions that the type needs, or others whose records imply them. The time of each is that
+            of its most precise dimension that has one, as ``exposure`` or ``visit``.
+
+        Returns
+        -------
+        Columns
+            ``ordinal`` (the row's number in `table`), the required dimensions of the type, ``id``, ``run``; rising
+            with the ordinal. A row for which there is none is left out.
+
+        Raises
+        ------
+        NotFoundError
+            If the dataset type or a collection does not exist.
+        DataIdError
+            If a dimension is missing, or the collection that decides holds two for a data ID
+            (code ``calibration-ambiguous``), both of which are named.
+
+        Notes
+        -----
+        A fixed number of statements.
+        """
+        found = dataset_types.find_type(self._session, dataset_type)
+        return bulk_lookups.find_many(self._session, found, self._search(collections), table)
 
     def dataset(self, id: bytes) -> DatasetRef:  # noqa: A002 - what it is called everywhere
         """Return the dataset of an id.
@@ -234,6 +207,21 @@ class Lookups:
         """
         return datasets.existing_ids(self._session, ids)
 
+    def recorded_uris(self, uris: Sequence[str]) -> set[str]:
+        """Return those URIs that artifact records name.
+
+        Parameters
+        ----------
+        uris : sequence of str
+            As they are recorded.
+
+        Returns
+        -------
+        set of str
+            A part of `uris`: the files that some dataset has.
+        """
+        return datasets.recorded_uris(self._session, uris)
+
     def table(self, name: str, **equals: Any) -> Columns:
         """Return rows of a plain table.
 
@@ -250,6 +238,3 @@ class Lookups:
             All columns, ordered by primary key.
         """
         return plain.read_table(self._session, name, equals)
-
-    def _search(self, names: Sequence[str]) -> list[collection_rows.Entry]:
-        return collection_rows.search(self._session, names)

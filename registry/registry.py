@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from registry.change import Change
-from registry.errors import AlreadyExistsError, StorageError
 from registry.model.dimensions import DimensionUniverse
 from registry.model.refs import new_id
 from registry.snapshot import Snapshot
-from registry.sql.engine import Database, connect, parse_url, sqlite_path
+from registry.sql.creation import create
+from registry.sql.engine import Database, connect, parse_url
 from registry.sql.transaction import Transactions
 from registry.sql.version import check_version, create_tables, read_attributes, schema_of
 
 __all__ = ["Change", "Registry", "Snapshot"]
-
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 
 
 class Registry:
@@ -62,12 +57,13 @@ class Registry:
         Parameters
         ----------
         url : str
-            ``sqlite:///path``.
+            ``sqlite:///path`` or ``postgresql://user@host/database?schema=name``.
         universe : DimensionUniverse
             Its dimensions.
         wal : bool
             Whether readers and the writer go on beside each other through a write-ahead log: for a staging registry
-            on a local disk. An upstream one keeps a rollback journal, so that a read-only mount can be read.
+            on a local disk. An upstream one keeps a rollback journal, so that a read-only mount can be read. In
+            PostgreSQL they always do.
         attributes : mapping of str to str, optional
             Facts to keep, for `attribute`.
 
@@ -79,24 +75,12 @@ class Registry:
         Raises
         ------
         AlreadyExistsError
-            If there is a file already.
+            If there is a file, or a registry in the schema, already.
         StorageError
-            If the file cannot be made. Nothing is left at `url`.
+            If it cannot be made. Nothing is left at `url`.
         """
-        path = sqlite_path(parse_url(url))
-        if path.exists():
-            raise AlreadyExistsError(
-                f"there is a file at {path} already", code="registry-exists", hint="Choose another path."
-            )
-        aside = path.with_name(f".{path.name}.new-{new_id().hex()}")
-        try:
-            _build(aside, universe, attributes or {}, wal=wal)
-            _publish(aside, path)
-        except OSError as exc:
-            raise StorageError(f"{path} cannot be made: {exc.strerror}", code="cannot-create") from exc
-        finally:
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                aside.with_name(aside.name + suffix).unlink(missing_ok=True)
+        facts = attributes or {}
+        create(parse_url(url), lambda made: create_tables(made, universe, new_id(), facts), wal=wal)
         return cls.open(url, writable=True)
 
     @classmethod
@@ -106,7 +90,7 @@ class Registry:
         Parameters
         ----------
         url : str
-            ``sqlite:///path``.
+            ``sqlite:///path`` or ``postgresql://user@host/database?schema=name``.
         writable : bool
             Whether it may be changed. Otherwise not one byte of the file, or beside it, is touched; except that a
             registry with a write-ahead log needs its side files even to be read.
@@ -119,7 +103,7 @@ class Registry:
         Raises
         ------
         NotFoundError
-            If there is no such file.
+            If there is no such file, or no registry in the schema.
         IntegrityError
             If it is no registry, or damaged.
         SchemaVersionError
@@ -145,7 +129,7 @@ class Registry:
         Parameters
         ----------
         url : str
-            ``sqlite:///path``.
+            ``sqlite:///path`` or ``postgresql://user@host/database?schema=name``.
 
         Returns
         -------
@@ -161,12 +145,12 @@ class Registry:
         """
         from registry.migrations.run import upgrade
 
-        return upgrade(url)
+        return upgrade(url).found
 
     @property
     def url(self) -> str:
         """Where it is, without credentials."""
-        return f"sqlite:///{self._database.place}"
+        return self._database.url
 
     def __str__(self) -> str:
         return self._database.place
@@ -243,33 +227,3 @@ class Registry:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _build(path: Path, universe: DimensionUniverse, attributes: Mapping[str, str], *, wal: bool) -> None:
-    database = connect(parse_url(f"sqlite:///{path}"), writable=True, create=True)
-    try:
-        database.begin_write(0.0)
-        create_tables(database, universe, new_id(), attributes)
-        database.commit(0.0)
-        if wal:  # only now: what was still in the log at the end would not get the file's new name
-            database.use_log()
-    finally:
-        database.close()
-
-
-def _publish(aside: Path, path: Path) -> None:
-    """Give a finished file its name, durably, unless somebody else took it."""
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        raise AlreadyExistsError(f"there is a file at {path} already", code="registry-exists") from None
-    except OSError as exc:
-        if exc.errno not in _NO_LINKS:
-            raise
-        # A file system without hard links: a rename is as atomic, but would not notice a rival just now.
-        aside.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -10,13 +10,16 @@ from registry.lookups import Lookups
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionGroup
+from registry.queries.constraints import Constraints, Join
 from registry.sql import dataset_types, datasets, marks, provenance
-from registry.sql.keys import with_checked_keys
+from registry.sql.collections import check_order
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
+    from registry.queries.query import Query, TableReader
+    from registry.registry import Registry
+    from registry.sql.session import Session
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "query_of"]
 
 
 class Snapshot(Lookups):
@@ -67,15 +70,11 @@ class Snapshot(Lookups):
         QueryError
             If `where` is not understood.
         """
-        from registry.sql.joins import record_select
+        from registry.queries.statements import record_statement
 
-        found = self.universe.element(element)
-        with self._table(keys) as table:
-            return self._session.fetch(
-                record_select(
-                    self._session.schema, found, where=where, bind=bind, data_id=data_id, table=table
-                )
-            )
+        asked = _asked(where, bind, data_id, table=keys)
+        with record_statement(self._session, self.universe.element(element), asked) as statement:
+            return self._session.fetch(statement)
 
     def data_ids(
         self,
@@ -125,23 +124,14 @@ class Snapshot(Lookups):
         QueryError
             If `where` is not understood.
         """
-        from registry.sql.joins import NO_COLUMNS, Member, data_id_select
+        from registry.queries.statements import data_id_statement
+        from registry.sql.joins import NO_COLUMNS
 
-        with contextlib.ExitStack() as stack:
-            members = []
-            for dataset_type, names in constrain:
-                found = dataset_types.find_type(self._session, dataset_type.name)
-                path = self._search(names)
-                there = stack.enter_context(datasets.exists_query(self._session, found, path))
-                members.append(Member(there, found.type.dimensions.required, ()))
-            handed = stack.enter_context(self._table(table))
-            rows = self._session.fetch(
-                data_id_select(
-                    self._session.schema, group, where=where, bind=bind, data_id=data_id, defaults=defaults,
-                    table=handed, members=members, order_by=order_by, limit=limit,
-                )
-            )  # fmt: skip
-            return rows if group.names else Columns({}).take(rows[NO_COLUMNS])
+        joins = tuple(Join(kind.name, tuple(names)) for kind, names in constrain)
+        asked = _asked(where, bind, data_id, defaults=defaults, table=table, joins=joins)
+        with data_id_statement(self._session, group, asked, order_by=order_by, limit=limit) as statement:
+            rows = self._session.fetch(statement)
+        return rows if group.names else Columns({}).take(rows[NO_COLUMNS])
 
     def datasets(
         self,
@@ -196,25 +186,36 @@ class Snapshot(Lookups):
         QueryError
             If `where` is not understood.
         """
-        from registry.sql.joins import Member, dataset_select
+        from registry.queries.statements import dataset_statement
 
+        if find_first:
+            check_order(collections)
         found, path = dataset_types.find_type(self._session, dataset_type), self._search(collections)
-        extra = ("id", "run_id", *(datasets.ARTIFACT_COLUMNS if artifacts else ()))
-        with contextlib.ExitStack() as stack:
-            handed = stack.enter_context(self._table(table))
-            members = stack.enter_context(
-                datasets.member_query(
-                    self._session, found, path, find_first=find_first, artifacts=artifacts, data_id=data_id
-                )
-            )
-            member = Member(members, found.type.dimensions.required, extra)
-            statement = dataset_select(
-                self._session.schema, found.type, member,
-                where=where, bind=bind, data_id=data_id, table=handed, order_by=order_by, limit=limit,
-            )  # fmt: skip
+        asked = _asked(where, bind, data_id, table=table)
+        with dataset_statement(
+            self._session, found, path, asked,
+            find_first=find_first, artifacts=artifacts, order_by=order_by, limit=limit,
+        ) as statement:  # fmt: skip
             rows = self._session.fetch(statement)
-        names = [*found.type.dimensions.required, "id", "run", *extra[2:]]
+        names = (
+            *found.type.dimensions.required,
+            "id",
+            "run",
+            *(datasets.ARTIFACT_COLUMNS if artifacts else ()),
+        )
         return provenance.with_run_names(self._session, rows, names)
+
+    def query(self) -> Query:
+        """Begin a question that is put together step by step.
+
+        Returns
+        -------
+        Query
+            Without constraints; its results can be read as long as this snapshot.
+        """
+        from registry.queries.query import Query
+
+        return Query(self.universe, lambda: contextlib.nullcontext(self._session))
 
     def count_datasets(self, collections: Sequence[str] | None = None) -> Columns:
         """Count datasets by type and collection.
@@ -309,13 +310,36 @@ class Snapshot(Lookups):
         """
         return provenance.quantum_links(self._session, "quantum_output", runs)
 
+
+def _asked(
+    where: str, bind: Mapping[str, Any] | None, data_id: Mapping[str, Any] | None, **others: Any
+) -> Constraints:
+    return Constraints(
+        wheres=(where,), bind=bind or {}, data_id=data_id or {},
+        **{name: value for name, value in others.items() if value is not None},
+    )  # fmt: skip
+
+
+def query_of(registry: Registry, read_table: TableReader | None = None) -> Query:
+    """Begin a question to a registry, of which no snapshot need be open.
+
+    Parameters
+    ----------
+    registry : Registry
+        Open; it reads one state of its own each time a result is read.
+    read_table : callable, optional
+        Reads a file of data IDs.
+
+    Returns
+    -------
+    Query
+        Without constraints.
+    """
+    from registry.queries.query import Query
+
     @contextlib.contextmanager
-    def _table(self, rows: Columns | None) -> Iterator[sa.Table | None]:
-        """Hand a table of dimension values over to the database, each row once."""
-        if rows is None or not rows.names:
-            yield None
-            return
-        checked = with_checked_keys(self.universe, rows, rows.names).unique()
-        types = self._session.schema.dimension_types(rows.names)
-        with self._session.stash(checked, types, key=rows.names) as stash:
-            yield stash
+    def session() -> Iterator[Session]:
+        with registry.read() as snapshot:
+            yield snapshot._session  # noqa: SLF001 - its own
+
+    return Query(registry.universe, session, read_table=read_table)

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from registry.errors import ConflictError, UsageError
 
-__all__ = ["Collection", "CollectionType", "check_collection_name", "check_no_cycle", "flatten"]
+__all__ = ["Collection", "CollectionType", "check_collection_name", "check_no_cycle", "flatten", "walk"]
 
 _NAME = re.compile(r"[A-Za-z0-9_@.+%:-]+(/[A-Za-z0-9_@.+%:-]+)*\Z")
 
@@ -72,6 +72,31 @@ def check_collection_name(name: str) -> str:
     return name
 
 
+def walk(names: Iterable[str], children: Mapping[str, Sequence[str]]) -> list[str]:
+    """List names and what chains among them lead to, depth-first, each once, at its first place.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Where to start.
+    children : mapping
+        Chain name to its children; a name that is not there is no chain.
+
+    Returns
+    -------
+    list of str
+        Each chain before what it searches.
+    """
+    seen: dict[str, None] = {}
+    todo = list(names)[::-1]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen[name] = None
+            todo += reversed(children.get(name, ()))
+    return list(seen)
+
+
 def flatten(names: Iterable[str], children: Mapping[str, Sequence[str]]) -> list[str]:
     """Expand chains depth-first, each collection once, at its first place.
 
@@ -87,22 +112,7 @@ def flatten(names: Iterable[str], children: Mapping[str, Sequence[str]]) -> list
     list of str
         Names that are no chains, in search order.
     """
-    out: dict[str, None] = {}
-    seen: set[str] = set()
-
-    def visit(name: str) -> None:
-        if name in seen:
-            return
-        seen.add(name)
-        if name in children:
-            for child in children[name]:
-                visit(child)
-        else:
-            out[name] = None
-
-    for name in names:
-        visit(name)
-    return list(out)
+    return [name for name in walk(names, children) if name not in children]
 
 
 def check_no_cycle(chain: str, new_children: Sequence[str], children: Mapping[str, Sequence[str]]) -> None:

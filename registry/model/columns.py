@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 
 
 def as_array(values: Sequence[Any] | Array) -> Array:
-    """Return `values` as one array: int64, float64, bool, or object for all else (and for any null).
+    """Return `values` as one array: int64, float64, bool, or object for all else (nulls, and integers beyond 64 bits).
 
     Parameters
     ----------
@@ -30,7 +30,10 @@ def as_array(values: Sequence[Any] | Array) -> Array:
         return values
     kinds = set(map(type, values))
     if kinds == {int}:
-        return np.array(values, dtype=np.int64)
+        try:
+            return np.array(values, dtype=np.int64)
+        except OverflowError:
+            pass  # kept as they are, for whoever has to refuse them
     if kinds == {float}:
         return np.array(values, dtype=np.float64)
     if kinds == {bool}:

@@ -9,7 +9,15 @@ from typing import Any
 from registry.errors import DataIdError, nearest
 from registry.model.dimensions import DimensionGroup, DimensionUniverse
 
-__all__ = ["DataId", "Value", "check_value", "format_values", "is_storable", "parse_assignments"]
+__all__ = [
+    "DataId",
+    "Value",
+    "check_value",
+    "format_values",
+    "is_storable",
+    "parse_assignments",
+    "typed_assignments",
+]
 
 Value = str | int
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
@@ -116,6 +124,33 @@ def parse_assignments(texts: list[str]) -> dict[str, str]:
         if not equals:
             raise DataIdError(f"'{word}' is not of the form dimension=value", code="data-id-form")
         out[name.strip()] = value.strip()
+    return out
+
+
+def typed_assignments(universe: DimensionUniverse, texts: list[str]) -> dict[str, Value]:
+    """Read ``dimension=value`` words, digits taken for an integer where the dimension's key is one.
+
+    Parameters
+    ----------
+    universe : DimensionUniverse
+        Where the dimensions are defined.
+    texts : list of str
+        As for `parse_assignments`.
+
+    Returns
+    -------
+    dict
+        Names to values; what is no number where one is expected stays text, as the other name of a record.
+
+    Raises
+    ------
+    DataIdError
+        If a word has no ``=``.
+    """
+    out: dict[str, Value] = {}
+    for name, text in parse_assignments(texts).items():
+        key = universe.elements[name].key if name in universe.elements else None
+        out[name] = int(text) if key is not None and key.type == "int" and _INTEGER.fullmatch(text) else text
     return out
 
 

@@ -155,8 +155,41 @@ class DimensionUniverse:
     @cached_property
     def governors(self) -> frozenset[str]:
         """Dimensions with a table that require and are implied by no other: instrument, skymap, station."""
-        roots = {e.name for e in self.elements.values() if e.has_table and e.required == (e.name,)}
-        return frozenset(roots & {n for e in self.elements.values() for n in e.required if n != e.name})
+        roots = [e for e in self.elements.values() if e.has_table and e.required == (e.name,)]
+        needed = {n for e in self.elements.values() for n in e.required if n != e.name}
+        return frozenset(e.name for e in roots if (e.name in needed if e.governor is None else e.governor))
+
+    @cached_property
+    def on_sky(self) -> tuple[tuple[DimensionElement, ...], ...]:
+        """Families of elements whose records have regions, the most precise last; what is in none is one of its own."""
+        return self._families(self.spatial_families, [e for e in self.elements.values() if e.region])
+
+    @cached_property
+    def in_time(self) -> tuple[tuple[DimensionElement, ...], ...]:
+        """Families of elements whose records have timespans, as `on_sky`."""
+        return self._families(self.temporal_families, [e for e in self.elements.values() if e.timespan])
+
+    def _families(
+        self, named: Mapping[str, tuple[str, ...]], elements: list[DimensionElement]
+    ) -> tuple[tuple[DimensionElement, ...], ...]:
+        held = {name for family in named.values() for name in family}
+        alone = [(e,) for e in elements if e.name not in held and e.skypix is None]
+        return (*(tuple(self.elements[n] for n in family) for family in named.values()), *alone)
+
+    def fixes(self, one: DimensionElement, other: DimensionElement) -> bool:
+        """Say whether a record of one element fixes that of another, by its key or by what it implies.
+
+        Parameters
+        ----------
+        one, other : DimensionElement
+            Two elements.
+
+        Returns
+        -------
+        bool
+            Then nothing else need relate the two.
+        """
+        return set(other.required) <= set(self.group((*one.required, *one.implied)))
 
     @cached_property
     def empty(self) -> DimensionGroup:

@@ -99,6 +99,8 @@ class DimensionElement:
         Whether it joins in whenever all that it requires is in a question.
     skypix : (str, int) or None
         Pixelisation and level, for a sky pixel dimension.
+    governor : bool or None
+        Whether questions about what requires it must say which one is meant; None where its place tells.
     """
 
     name: str
@@ -113,6 +115,7 @@ class DimensionElement:
     view_of: str | None = None
     always_join: bool = False
     skypix: tuple[str, int] | None = None
+    governor: bool | None = None
 
     @property
     def is_dimension(self) -> bool:

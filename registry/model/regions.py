@@ -22,6 +22,7 @@ __all__ = [
     "pixel_region",
     "pixels",
     "polygon_vertices",
+    "touch",
 ]
 
 _PIXELS = re.compile(r"(htm|healpix)(\d+)\Z")
@@ -48,7 +49,7 @@ def _read(region: bytes) -> Any:
         raise UsageError(f"{len(region)} bytes are not a region: {exc}", code="bad-region") from exc
 
 
-# A join meets each region many times; what is only passing by goes through `_read`.
+# For single questions, which come back to the same regions; what is only passing by goes through `_read`.
 _decode = lru_cache(maxsize=16_384)(_read)
 
 
@@ -131,7 +132,7 @@ def pixel_region(pixel: int, skypix: str = "htm7") -> bytes:
 
 
 def overlaps(a: bytes | None, b: bytes | None) -> bool | None:
-    """Say whether two regions touch or overlap; the SQL function ``stage_overlaps``.
+    """Say whether two regions touch or overlap.
 
     Parameters
     ----------
@@ -148,6 +149,24 @@ def overlaps(a: bytes | None, b: bytes | None) -> bool | None:
     return not _decode(a).relate(_decode(b)) & _sphgeom().DISJOINT
 
 
+def touch(a: Sequence[bytes], b: Sequence[bytes]) -> list[bool]:
+    """Say pair by pair whether two regions touch or overlap.
+
+    Parameters
+    ----------
+    a, b : sequence of bytes
+        Encoded regions, as many here as there; each distinct one is read once.
+
+    Returns
+    -------
+    list of bool
+        One a pair.
+    """
+    disjoint = _sphgeom().DISJOINT
+    read = {region: _read(region) for region in {*a, *b}}
+    return [not read[x].relate(read[y]) & disjoint for x, y in zip(a, b, strict=True)]
+
+
 def _vector(lon_deg: float, lat_deg: float) -> Any:
     """Return a direction; longitudes wrap, latitudes do not."""
     if not (math.isfinite(lon_deg) and math.isfinite(lat_deg)):
@@ -159,8 +178,9 @@ def _vector(lon_deg: float, lat_deg: float) -> Any:
     return _sphgeom().LonLat.fromDegrees(float(lon_deg), float(lat_deg))
 
 
-def _positive(what: str, value: float) -> Any:
-    if not (math.isfinite(value) and value >= 0.0):
+def _extent(what: str, value: float) -> Any:
+    """Return an angle; a negative one makes a region that is empty."""
+    if not math.isfinite(value):
         raise UsageError(f"{what} {value} of a region is not a size in degrees", code="bad-region")
     return _sphgeom().Angle.fromDegrees(float(value))
 
@@ -189,7 +209,7 @@ def encode_circle(lon_deg: float, lat_deg: float, radius_deg: float) -> bytes:
     lon_deg, lat_deg : float
         Centre, degrees.
     radius_deg : float
-        Opening angle, degrees.
+        Opening angle, degrees; nothing is in a circle where it is negative.
 
     Returns
     -------
@@ -199,11 +219,11 @@ def encode_circle(lon_deg: float, lat_deg: float, radius_deg: float) -> bytes:
     Raises
     ------
     UsageError
-        If a value is not one: latitude beyond the pole, negative radius.
+        If a value is not one: latitude beyond the pole, a radius that is not finite.
     """
     library = _sphgeom()
     centre = library.UnitVector3d(_vector(lon_deg, lat_deg))
-    return bytes(library.Circle(centre, _positive("radius", radius_deg)).encode())
+    return bytes(library.Circle(centre, _extent("radius", radius_deg)).encode())
 
 
 def encode_box(lon_deg: float, lat_deg: float, width_deg: float, height_deg: float) -> bytes:
@@ -214,7 +234,7 @@ def encode_box(lon_deg: float, lat_deg: float, width_deg: float, height_deg: flo
     lon_deg, lat_deg : float
         Centre, degrees.
     width_deg, height_deg : float
-        Full extent in longitude and latitude, degrees.
+        Full extent in longitude and latitude, degrees; nothing is in a box where one is negative.
 
     Returns
     -------
@@ -226,7 +246,7 @@ def encode_box(lon_deg: float, lat_deg: float, width_deg: float, height_deg: flo
     UsageError
         If a value is not one.
     """
-    half_width, half_height = _positive("width", width_deg / 2), _positive("height", height_deg / 2)
+    half_width, half_height = _extent("width", width_deg / 2), _extent("height", height_deg / 2)
     return bytes(_sphgeom().Box(_vector(lon_deg, lat_deg), half_width, half_height).encode())
 
 
@@ -264,7 +284,8 @@ def from_text(text: str) -> bytes:
     Parameters
     ----------
     text : str
-        ``CIRCLE lon lat radius``, ``RANGE lon1 lon2 lat1 lat2`` or ``POLYGON lon1 lat1 …``, degrees.
+        ``CIRCLE lon lat radius``, ``RANGE lon1 lon2 lat1 lat2`` (``-Inf`` and ``+Inf`` for no bound) or
+        ``POLYGON lon1 lat1 …``, degrees.
 
     Returns
     -------
@@ -276,25 +297,20 @@ def from_text(text: str) -> bytes:
     UsageError
         If it is none of them.
     """
-    shape, *words = text.split() or [""]
     try:
-        numbers = [float(w) for w in words]
-    except ValueError as exc:
-        raise UsageError(f"'{text}' is not a region: {exc}", code="bad-region") from exc
-    if shape.upper() == "CIRCLE" and len(numbers) == 3:
-        return encode_circle(*numbers)
-    if shape.upper() == "POLYGON" and len(numbers) >= 6 and len(numbers) % 2 == 0:
-        return encode_polygon(list(zip(numbers[::2], numbers[1::2], strict=True)))
-    if shape.upper() == "RANGE" and len(numbers) == 4:
-        lon1, lon2, lat1, lat2 = numbers
-        if lat1 > lat2:
-            raise UsageError(f"'{text}': latitudes are the wrong way round", code="bad-region")
-        return bytes(_sphgeom().Box(_vector(lon1, lat1), _vector(lon2, lat2)).encode())
-    raise UsageError(
-        f"'{text}' is not a region",
-        code="bad-region",
-        hint="Write CIRCLE lon lat radius, RANGE lon lon lat lat or POLYGON lon lat …",
-    )
+        return _encoded_pos(text)
+    except (RuntimeError, ValueError) as exc:
+        raise UsageError(
+            f"'{text}' is not a region: {exc}",
+            code="bad-region",
+            hint="Write CIRCLE lon lat radius, RANGE lon lon lat lat or POLYGON lon lat …",
+        ) from exc
+
+
+def _encoded_pos(text: str) -> bytes:
+    if any(math.isnan(float(word)) for word in text.split()[1:]):
+        raise ValueError("a coordinate is no number")
+    return bytes(_sphgeom().Region.from_ivoa_pos(text).encode())
 
 
 def bounding_circle(region: bytes) -> tuple[float, float, float]:

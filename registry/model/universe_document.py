@@ -30,6 +30,7 @@ _ELEMENT_KEYS = frozenset(
         "timespan",
         "view_of",
         "always_join",
+        "governor",
     }
 )
 _TOP_KEYS = frozenset(
@@ -136,6 +137,7 @@ class _Reader:
             _flag(body, "timespan", where),
             self._view_of(body, where),
             _flag(body, "always_join", where),
+            governor=_flag(body, "governor", where) if "governor" in body else None,
         )
 
     def _view_of(self, body: Mapping[str, Any], where: str) -> str | None:

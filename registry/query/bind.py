@@ -109,7 +109,7 @@ def bind_order(
 
 
 def _order(term: str, resolver: Resolver) -> bound.Order:
-    name = term.removeprefix("-").strip()
+    name = term.removeprefix("-")
     descending = term.startswith("-")
     parts = tuple(name.split("."))
     if not 1 <= len(parts) <= 3 or not all(p.isidentifier() for p in parts):
@@ -125,10 +125,12 @@ def _order(term: str, resolver: Resolver) -> bound.Order:
             hint="Order by columns of the dimensions asked for.",
         )
     field = found.field
-    if field.kind is Kind.TIMESPAN:
-        field = bound.Field(field.element, f"{field.column}_begin", Kind.TIME)
-    elif not field.kind.is_ordered and field.kind is not Kind.BOOL:
-        raise QueryError(f"cannot order by '{term}': {field.kind.value} has no order", code="query-type")
+    if not field.kind.is_ordered:
+        raise QueryError(
+            f"cannot order by '{term}': {field.kind.value} has no order",
+            code="query-type",
+            hint=f"Order by {name}.begin." if field.kind is Kind.TIMESPAN else "",
+        )
     return bound.Order(field, descending)
 
 

@@ -11,6 +11,7 @@ from registry.query.types import Kind
 
 __all__ = [
     "ALWAYS",
+    "NEVER",
     "And",
     "Arithmetic",
     "BoundExpression",
@@ -279,6 +280,10 @@ class Or(Node):
     """
 
     operands: tuple[Node, ...]
+
+
+NEVER = Or(())
+"""The condition that holds for no row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 from lark import Token, Transformer, v_args
 
 from registry.query import ast
 
 __all__ = ["BadTokenError", "make_builder"]
+
+
+_RANGE = re.compile(r"(-?[0-9]+)\s*\.\.\s*(-?[0-9]+)(?:\s*:\s*([0-9]+))?")
 
 
 class BadTokenError(ValueError):
@@ -18,28 +24,33 @@ class BadTokenError(ValueError):
         What is wrong with it.
     position : int
         Where it stands.
+    hint : str
+        What to write instead.
     """
 
-    def __init__(self, message: str, position: int) -> None:
+    def __init__(self, message: str, position: int, hint: str) -> None:
         super().__init__(message)
         self.position = position
+        self.hint = hint
 
 
 def _at(token: Token) -> int:
     return int(token.start_pos or 0)
 
 
-def _integer(token: Token) -> int:
-    if len(token) > 19 or int(token) > 2**63 - 1:
-        raise BadTokenError("an integer beyond 64 bits", _at(token))
-    return int(token)
+def _whole(text: str, position: int) -> int:
+    """Read an integer; very long ones are not even converted."""
+    if len(text.lstrip("-0")) > 19 or not -(2**63) <= int(text) < 2**63:
+        raise BadTokenError("an integer beyond 64 bits", position, "Write it with a decimal point.")
+    return int(text)
 
 
-def _real(token: Token) -> float:
-    value = float(token)
-    if value == float("inf"):
-        raise BadTokenError("a number that is too large", _at(token))
-    return value
+def _number(sign: str, token: Token) -> int | float:
+    if token.type == "INT":
+        return _whole(sign.replace("+", "") + token, _at(token))
+    # What is too large for a float is larger than every float.
+    value = min(float(token), sys.float_info.max)
+    return -value if sign == "-" else value
 
 
 def make_builder() -> Transformer:  # type: ignore[type-arg]
@@ -53,29 +64,16 @@ def make_builder() -> Transformer:  # type: ignore[type-arg]
     return _Builder()
 
 
-def _signed_integers(tokens: list[Token]) -> list[int]:
-    """Read integers, each perhaps after its sign."""
-    out: list[int] = []
-    negative = False
-    for token in tokens:
-        if token.type == "SIGN":
-            negative = str(token) == "-"
-        else:
-            out.append(-_integer(token) if negative else _integer(token))
-            negative = False
-    return out
-
-
 @v_args(inline=True)
 class _Builder(Transformer):  # type: ignore[type-arg]
     def string(self, token: Token) -> ast.Node:
         return ast.Literal(_at(token), str(token)[1:-1])
 
     def integer(self, token: Token) -> ast.Node:
-        return ast.Literal(_at(token), _integer(token))
+        return ast.Literal(_at(token), _number("", token))
 
     def real(self, token: Token) -> ast.Node:
-        return ast.Literal(_at(token), _real(token))
+        return ast.Literal(_at(token), _number("", token))
 
     def time(self, token: Token) -> ast.Node:
         return ast.Time(_at(token), str(token)[2:-1])
@@ -83,8 +81,8 @@ class _Builder(Transformer):  # type: ignore[type-arg]
     def null(self, token: Token) -> ast.Node:
         return ast.Null(_at(token))
 
-    def name(self, first: Token, *more: Token) -> ast.Node:
-        return ast.Name(_at(first), (str(first), *map(str, more)))
+    def name(self, token: Token) -> ast.Node:
+        return ast.Name(_at(token), tuple(token.split(".")))
 
     def bind(self, token: Token) -> ast.Node:
         return ast.Bind(_at(token), str(token)[1:])
@@ -99,8 +97,7 @@ class _Builder(Transformer):  # type: ignore[type-arg]
         return ast.Sign(_at(sign), str(sign), operand)
 
     def signed(self, sign: Token, number: Token) -> ast.Node:
-        value = _integer(number) if number.type == "INT" else _real(number)
-        return ast.Literal(_at(sign), -value if sign == "-" else value)
+        return ast.Literal(_at(sign), _number(str(sign), number))
 
     def arithmetic(self, left: ast.Node, operator: Token, right: ast.Node) -> ast.Node:
         return ast.Arithmetic(_at(operator), str(operator), left, right)
@@ -117,14 +114,12 @@ class _Builder(Transformer):  # type: ignore[type-arg]
     def not_contained(self, operand: ast.Node, no: Token, _word: Token, *items: ast.Node) -> ast.Node:
         return ast.In(_at(no), operand, items, negated=True)
 
-    def range(self, *parts: Token | None) -> ast.Node:
-        *ends, step = parts
-        tokens = [t for t in ends if t is not None]
-        start, stop = _signed_integers(tokens)
-        stride = 1 if step is None else _integer(step)
-        if step is not None and stride < 1:
-            raise BadTokenError("the step of a range must be at least 1", _at(step))
-        return ast.Range(_at(tokens[0]), start, stop, stride)
+    def range(self, token: Token) -> ast.Node:
+        start, stop, step = _RANGE.fullmatch(token).groups(default="1")  # type: ignore[union-attr]
+        if step.startswith("0"):
+            message, hint = "the step of a range must be at least 1", "Write first..last:2."
+            raise BadTokenError(message, _at(token) + token.rindex(step), hint)
+        return ast.Range(_at(token), *(_whole(n, _at(token)) for n in (start, stop, step)))
 
     def negation(self, word: Token, operand: ast.Node) -> ast.Node:
         return ast.Not(_at(word), operand)

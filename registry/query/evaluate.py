@@ -45,8 +45,10 @@ def glob_regex(pattern: str) -> re.Pattern[str]:
     return re.compile("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern), re.DOTALL)
 
 
-def _remainder(left: int, right: int) -> int:
-    return int(math.copysign(1, left)) * (abs(left) % abs(right))
+def _remainder(left: float, right: float) -> int | None:
+    """Divide as SQLite does: what is no integer loses its fraction first."""
+    dividend, divisor = abs(int(left)), abs(int(right))
+    return int(math.copysign(1, left)) * (dividend % divisor) if divisor else None
 
 
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
@@ -199,7 +201,12 @@ def _(node: bound.Contains, row: Lookup) -> bool | None:
     if node.values:
         tests.append(None if value is None else value in node.values)
     for first, last, step in node.ranges:
-        tests.append(None if value is None else first <= value <= last and (value - first) % step == 0)
+        # A quotient with a fraction is in a range between two integers of it; steps are counted without the fraction.
+        tests.append(
+            None
+            if value is None
+            else first <= value <= last and (step == 1 or (int(value) - first) % step == 0)
+        )
     for other in node.others:
         against = _value(other, row)
         tests.append(None if value is None or against is None else value == against)
@@ -219,7 +226,9 @@ def _(node: bound.Overlaps, row: Lookup) -> bool | None:
             begin, end = sides[1 - i] or (None, None)
             return _all([_less(begin, sides[i], equal=True), _less(sides[i], end)])
     left, right = (side or (None, None) for side in sides)
-    return _all([_less(left[0], right[1]), _less(right[0], left[1]), _less(*left), _less(*right)])
+    # A constant span that is empty has ends that overlap nothing; one that is stored may begin where it ends.
+    stored = [s for s, term in ((left, node.left), (right, node.right)) if isinstance(term, bound.Field)]
+    return _all([_less(left[0], right[1]), _less(right[0], left[1]), *(_less(*s) for s in stored)])
 
 
 def _less(a: int | None, b: int | None, *, equal: bool = False) -> bool | None:

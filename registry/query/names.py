@@ -69,7 +69,7 @@ class Resolver:
         self.elements = tuple(
             e
             for e in universe.elements.values()
-            if e.skypix is None and (e.name in asked or (not e.is_dimension and set(e.required) <= asked))
+            if e.name in asked or (not e.is_dimension and set(e.required) <= asked)
         )
 
     def resolve(self, parts: tuple[str, ...]) -> Resolved:
@@ -103,7 +103,9 @@ class Resolver:
 
     def _bound_of_timespan(self, found: Resolved, end: str, name: str) -> Resolved:
         if found.field.kind is not Kind.TIMESPAN:
-            raise NameProblemError(f"'{name}': only a timespan has a {end}", "query-type")
+            owner = found.field.element
+            hint = f"Write {owner}.timespan.{end}." if self.universe.elements[owner].timespan else ""
+            raise NameProblemError(f"'{name}': only a timespan has a {end}", "query-type", hint)
         column = f"{found.field.column}_{end}"
         return Resolved(Field(found.field.element, column, Kind.TIME), found.dimensions, identifies=False)
 
@@ -132,7 +134,8 @@ class Resolver:
             return f"Did you mean '{elsewhere[-1].name}.{name}'?"
         known = {n for n in self.universe.dimension_names if self.universe.elements[n].skypix is None}
         known |= {c for e in self.elements for c in _own_columns(e)} - {"id", "name"}
-        return nearest(name, known)
+        hint = nearest(name, known)
+        return hint if hint.startswith("Did") else f"If it is a string, write '{name:.40}' in quotes. {hint}"
 
     def _qualified(self, owner: str, column: str) -> Resolved:
         element = self.universe.elements.get(owner)
@@ -145,8 +148,8 @@ class Resolver:
         if column in own:
             return self._own(element, column)
         if column != owner and column in (*element.required, *element.implied):
-            key = self._key(self.universe.elements[column])
-            return Resolved(key.field, element.required, identifies=True)
+            # The value is that dimension's; whose record it stands in says nothing about the question.
+            return self._key(self.universe.elements[column])
         known = [*own, *(n for n in (*element.required, *element.implied) if n != owner)]
         raise NameProblemError(
             f"unknown name '{owner}.{column}'", "query-unknown-name", nearest(column, known)
@@ -176,7 +179,7 @@ def _columns_of(element: DimensionElement) -> Iterator[tuple[str, Kind]]:
         yield element.key.name, kind_of_column(element.key)
     for column in (*element.unique, *element.metadata):
         yield column.name, kind_of_column(column)
-    if element.region and element.has_table:
+    if element.region and (element.has_table or element.skypix is not None):
         yield "region", Kind.REGION
     if element.timespan:
         yield "timespan", Kind.TIMESPAN

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from registry.errors import QueryError
 from registry.query import ast
+from registry.query.hints import syntax_hint
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -19,28 +18,15 @@ MAX_LENGTH = 1_000_000
 MAX_DEPTH = 24
 MAX_TERMS = 800
 
-_HINTS = (
-    (re.compile(r"=\s*=|<>|=<|=>|\^=|~"), "Comparisons are = != < <= > >=."),
-    (re.compile(r"\bIS\b", re.IGNORECASE), "Write x = NULL or x != NULL."),
-    (re.compile(r"\bLIKE\b|\bGLOB\b", re.IGNORECASE), "Write GLOB(x, 'pattern') with * and ?."),
-    (re.compile(r"\bBETWEEN\b", re.IGNORECASE), "Write x >= a AND x <= b, or x IN (a..b) for integers."),
-    (re.compile(r"\b(TRUE|FALSE)\b", re.IGNORECASE), "A truth value stands alone: x, or NOT x."),
-    (re.compile(r'["`]'), "Strings have single quotes; names have none."),
-    (re.compile(r"&&|\|\|"), "Write AND, OR."),
-    (re.compile(r"\\'|''"), "A string cannot hold a quote: give it as a bind value, :name."),
-    (re.compile(r"\d\.\d+\.\.|\.\.\s*\d+\.\d"), "Ranges are of integers."),
-)
-
 
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
     """Make the parser once a process; importing lark is left until there is something to parse."""
-    from lark import Lark
-
+    from registry.query import grammar_tables
     from registry.query.builder import make_builder
 
-    grammar = resources.files("registry.query").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", lexer="basic", transformer=make_builder(), maybe_placeholders=True)
+    builder = make_builder()
+    return grammar_tables.load(builder) or grammar_tables.make(builder)
 
 
 def parse(text: str) -> ast.Expression | None:
@@ -99,15 +85,13 @@ def _parse(text: str) -> ast.Node:
     except UnexpectedToken as exc:
         if exc.token.type == "$END":
             raise _syntax("the expression ends too early", text, len(text.rstrip())) from exc
-        hint = "Comparisons do not chain: join them with AND." if exc.token.type == "COMPARE" else ""
-        raise _syntax(f"unexpected '{exc.token}'", text, int(exc.pos_in_stream or 0), hint) from exc
+        raise _syntax(f"unexpected '{exc.token}'", text, int(exc.pos_in_stream or 0)) from exc
     except BadTokenError as exc:
-        raise _syntax(str(exc), text, exc.position) from exc
+        raise _syntax(str(exc), text, exc.position, exc.hint) from exc
 
 
 def _syntax(message: str, text: str, position: int, otherwise: str = "") -> QueryError:
-    around = text[max(0, position - 12) : position + 12]
-    hint = next((h for pattern, h in _HINTS if pattern.search(around)), otherwise)
+    hint = syntax_hint(text, position, otherwise)
     return QueryError(message, expression=text, position=position, code="query-syntax", hint=hint)
 
 
@@ -139,7 +123,7 @@ def _check_size(text: str, root: ast.Node) -> None:
 def _weight(node: ast.Node) -> int:
     """Return how many conditions of SQL a node becomes; a list of values is one, however long."""
     if isinstance(node, ast.In):
-        return 1 + sum(not isinstance(i, ast.Literal) for i in node.items)
+        return 1 + sum(not isinstance(i, ast.Literal | ast.Time | ast.Null) for i in node.items)
     return int(isinstance(node, ast.Comparison | ast.Overlaps | ast.Call | ast.Name))
 
 

@@ -1,31 +1,61 @@
-"""Statements of the collection tables: names, types, chains."""
+"""Questions to the collection tables: names, types, what chains search."""
 
 from __future__ import annotations
 
-from collections.abc import Collection as Container
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from registry.errors import ConflictError, NotFoundError, nearest
-from registry.model.collections import (
-    Collection,
-    CollectionType,
-    check_collection_name,
-    check_no_cycle,
-    flatten,
-)
+from registry.errors import ConflictError, NotFoundError, UsageError, nearest
+from registry.model.collections import CollectionType, flatten
 from registry.sql.failures import damaged
 from registry.sql.session import Session
 
 __all__ = [
-    "Entry", "all_entries", "describe", "entry", "existing", "find_collections", "names_of", "register", "run_entry",
-    "search", "set_chain",
+    "Entry", "all_entries", "check_order", "children_below", "entry", "existing", "existing_of", "is_glob", "matching", "names_of",
+    "other_type", "run_entry", "search",
 ]  # fmt: skip
 
 _GLOB = frozenset("*?[")
+
+
+def is_glob(name: str) -> bool:
+    """Say whether a name is a pattern.
+
+    Parameters
+    ----------
+    name : str
+        A collection, or a pattern with ``*``, ``?``, ``[…]``.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
+    return not _GLOB.isdisjoint(name)
+
+
+def check_order(names: Sequence[str]) -> None:
+    """Refuse patterns where it counts which collection comes first: what they match has no order.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Collections and patterns.
+
+    Raises
+    ------
+    UsageError
+        If one is a pattern (code ``pattern-in-search-path``).
+    """
+    for name in names:
+        if is_glob(name):
+            raise UsageError(
+                f"what is first in '{name}' is not defined: the collections that a pattern matches have no order",
+                code="pattern-in-search-path", hint="Name the collections in order, or ask for all (find all).",
+            )  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -130,6 +160,36 @@ def existing(session: Session, name: str) -> Entry:
     return found
 
 
+def existing_of(session: Session, name: str, kind: CollectionType) -> Entry:
+    """Return a collection of a type that must be there.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    name : str
+        Its name.
+    kind : CollectionType
+        What it must be.
+
+    Returns
+    -------
+    Entry
+        It.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    ConflictError
+        If it is of another type.
+    """
+    found = existing(session, name)
+    if found.type is not kind:
+        raise other_type(found, kind)
+    return found
+
+
 def run_entry(session: Session, name: str) -> Entry:
     """Return a RUN collection that must be there.
 
@@ -152,16 +212,27 @@ def run_entry(session: Session, name: str) -> Entry:
     ConflictError
         If it is of another type.
     """
-    found = existing(session, name)
-    if found.type is not CollectionType.RUN:
-        raise _other_type(found, CollectionType.RUN)
-    return found
+    return existing_of(session, name, CollectionType.RUN)
 
 
-def _other_type(found: Entry, wanted: CollectionType) -> ConflictError:
+def other_type(found: Entry, wanted: CollectionType) -> ConflictError:
+    """Return the error that a collection is not what was asked for.
+
+    Parameters
+    ----------
+    found : Entry
+        What there is.
+    wanted : CollectionType
+        What it should be.
+
+    Returns
+    -------
+    ConflictError
+        To be raised.
+    """
     return ConflictError(
         f"collection '{found.name}' is {found.type.name}, not {wanted.name}",
-        code="collection-type-differs", hint="Choose another name.",
+        code="collection-type-differs", hint=f"Name a collection that is {wanted.name}.",
     )  # fmt: skip
 
 
@@ -191,8 +262,21 @@ def names_of(session: Session, ids: Iterable[int]) -> dict[int, str]:
     return {i: rows[0][0] for i, rows in found.items()}
 
 
-def _chains(session: Session, start: Iterable[Entry]) -> tuple[dict[str, list[str]], dict[str, Entry]]:
-    """Return the children of every chain that can be reached, and every collection met."""
+def children_below(session: Session, start: Iterable[Entry]) -> tuple[dict[str, list[str]], dict[str, Entry]]:
+    """Return what chains search, as far down as they lead.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    start : iterable of Entry
+        Where to start.
+
+    Returns
+    -------
+    (dict of str to list of str, dict of str to Entry)
+        The children of every chain that can be reached, in search order, and every collection met.
+    """
     c, chain = session.schema["collection"], session.schema["collection_chain"]
 
     def make() -> sa.Select[Any]:
@@ -223,12 +307,30 @@ def _chains(session: Session, start: Iterable[Entry]) -> tuple[dict[str, list[st
     return {name: list(of) for name, of in children.items()}, met
 
 
-def _matching(session: Session, names: Sequence[str]) -> list[Entry]:
-    """Return the collections named, globs expanded in order of name, each once."""
+def matching(session: Session, names: Sequence[str]) -> list[Entry]:
+    """Return the collections that are named.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    names : sequence of str
+        Names and globs.
+
+    Returns
+    -------
+    list of Entry
+        Each once; a glob is expanded in order of name, which is the same in all registries.
+
+    Raises
+    ------
+    NotFoundError
+        If a name (that is no glob) does not exist.
+    """
     out: dict[str, Entry] = {}
     everything: list[Entry] | None = None
     for name in names:
-        if _GLOB.isdisjoint(name):
+        if not is_glob(name):
             out.setdefault(name, existing(session, name))
             continue
         everything = all_entries(session) if everything is None else everything
@@ -258,138 +360,6 @@ def search(session: Session, names: Sequence[str]) -> list[Entry]:
     NotFoundError
         If a name (that is no glob) does not exist.
     """
-    start = _matching(session, names)
-    children, met = _chains(session, start)
+    start = matching(session, names)
+    children, met = children_below(session, start)
     return [met[name] for name in flatten([e.name for e in start], children)]
-
-
-def find_collections(
-    session: Session, globs: Sequence[str], types: Container[CollectionType] | None = None
-) -> list[Collection]:
-    """Return the collections that match, with their children.
-
-    Parameters
-    ----------
-    session : Session
-        Where.
-    globs : sequence of str
-        Names and globs.
-    types : collection of CollectionType, optional
-        Only these.
-
-    Returns
-    -------
-    list of Collection
-        Sorted by name.
-
-    Raises
-    ------
-    NotFoundError
-        If a name (that is no glob) does not exist.
-    """
-    found = [e for e in _matching(session, globs) if types is None or e.type in types]
-    return describe(session, sorted(found, key=lambda e: e.name))
-
-
-def describe(session: Session, found: Sequence[Entry]) -> list[Collection]:
-    """Return what there is to know about collections.
-
-    Parameters
-    ----------
-    session : Session
-        Where.
-    found : sequence of Entry
-        Which.
-
-    Returns
-    -------
-    list of Collection
-        In the same order.
-    """
-    children, _ = _chains(session, found)
-    docs = _docs(session, found)
-    return [Collection(e.name, e.type, docs[e.id], tuple(children.get(e.name, ()))) for e in found]
-
-
-def _docs(session: Session, found: Sequence[Entry]) -> dict[int, str]:
-    t = session.schema["collection"]
-    if len(found) > 16:
-        return dict(session.lookup("collection-docs", lambda: sa.select(t.c.id, t.c.doc)))
-    one = sa.select(t.c.doc).where(t.c.id == sa.bindparam("id"))
-    return {e.id: session.lookup("collection-doc", lambda: one, id=e.id)[0][0] for e in found}
-
-
-def register(session: Session, name: str, kind: CollectionType, doc: str = "") -> bool:
-    """Make a collection unless it is there.
-
-    Parameters
-    ----------
-    session : Session
-        In a write transaction.
-    name : str
-        Its name.
-    kind : CollectionType
-        What it shall be.
-    doc : str
-        What it is for; not changed where it exists.
-
-    Returns
-    -------
-    bool
-        True if it is new.
-
-    Raises
-    ------
-    UsageError
-        If it is no usable name.
-    ConflictError
-        If one of another type has that name.
-    """
-    check_collection_name(name)
-    found = entry(session, name)
-    if found is not None:
-        if found.type is not kind:
-            raise _other_type(found, kind)
-        return False
-    session.execute(sa.insert(session.schema["collection"]), name=name, type=int(kind), doc=doc)
-    return True
-
-
-def set_chain(session: Session, name: str, children: Sequence[str], expected: Sequence[str] | None) -> None:
-    """Define what a chain searches, making it where it is absent.
-
-    Parameters
-    ----------
-    session : Session
-        In a write transaction.
-    name : str
-        The chain.
-    children : sequence of str
-        Existing collections, in search order.
-    expected : sequence of str or None
-        What it must hold now (an absent chain holds nothing); None for anything.
-
-    Raises
-    ------
-    ConflictError
-        If it holds something else, would contain itself, or the name is not a chain's.
-    NotFoundError
-        If a child does not exist.
-    """
-    register(session, name, CollectionType.CHAINED)
-    parent = existing(session, name)
-    now = _chains(session, [parent])[0][name]
-    if expected is not None and now != list(expected):
-        raise ConflictError(
-            f"chain '{name}' has changed: expected ({', '.join(expected)}), found ({', '.join(now)})",
-            code="chain-changed", hint="Read it again and repeat the change.",
-            context={"expected": list(expected), "found": now},
-        )  # fmt: skip
-    unique = list(dict.fromkeys(children))
-    entries = [existing(session, child) for child in unique]
-    reachable: Mapping[str, Sequence[str]] = _chains(session, entries)[0]
-    check_no_cycle(name, unique, reachable)
-    t = session.schema["collection_chain"]
-    session.execute(sa.delete(t).where(t.c.parent_id == parent.id))
-    for position, child in enumerate(entries):
-        session.execute(sa.insert(t), parent_id=parent.id, position=position, child_id=child.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -136,22 +137,23 @@ def find_type(session: Session, name: str) -> TypeEntry:
     return found
 
 
-def types_matching(session: Session, glob: str) -> list[TypeEntry]:
+def types_matching(session: Session, glob: str | Sequence[str]) -> list[TypeEntry]:
     """Return the dataset types whose names match.
 
     Parameters
     ----------
     session : Session
         Where.
-    glob : str
-        A pattern with ``*``, ``?``, ``[…]``.
+    glob : str or sequence of str
+        Patterns with ``*``, ``?``, ``[…]``.
 
     Returns
     -------
     list of TypeEntry
-        Sorted by name.
+        Sorted by name, each once.
     """
-    return [e for e in all_types(session) if fnmatchcase(e.type.name, glob)]
+    globs = [glob] if isinstance(glob, str) else glob
+    return [e for e in all_types(session) if any(fnmatchcase(e.type.name, g) for g in globs)]
 
 
 def register_type(session: Session, new: DatasetType) -> bool:

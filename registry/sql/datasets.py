@@ -1,9 +1,8 @@
-"""Questions to the dataset and tag tables: members of a search path, one dataset, datasets by id."""
+"""Questions to the dataset and tag tables: one dataset, datasets by id, counts."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,167 +11,22 @@ import sqlalchemy as sa
 from registry.errors import NotFoundError
 from registry.model.collections import CollectionType
 from registry.model.columns import Columns
-from registry.model.data_id import DataId, check_value
-from registry.model.dimensions import DimensionGroup
+from registry.model.data_id import DataId
 from registry.model.records import Artifact
 from registry.model.refs import DatasetRef, id_text
 from registry.sql.collections import Entry, names_of, search
 from registry.sql.dataset_types import TypeEntry, all_types, type_by_number
 from registry.sql.fixed_tables import IdType
+from registry.sql.members import ARTIFACT_COLUMNS, exists_query, member_query, path_of
 from registry.sql.provenance import with_run_names
 from registry.sql.session import Session
 
 __all__ = [
     "ARTIFACT_COLUMNS", "artifact", "count_datasets", "dataset", "datasets_by_id", "existing_ids", "exists_query",
-    "find", "member_query", "with_run_names",
+    "find", "member_query", "recorded_uris", "with_run_names",
 ]  # fmt: skip
 
-ARTIFACT_COLUMNS = ("uri", "size", "checksum", "formatter")
 _FIND_AT_ONCE = 200
-
-
-@contextlib.contextmanager
-def _path(session: Session, entries: Sequence[Entry]) -> Iterator[sa.Table]:
-    """Hand a search path over to the database."""
-    rows = Columns({"collection_id": [e.id for e in entries], "position": list(range(len(entries)))})
-    types: dict[str, sa.types.TypeEngine[Any]] = {"collection_id": sa.Integer(), "position": sa.Integer()}
-    with session.stash(rows, types, key=["collection_id"]) as stash:
-        yield stash
-
-
-def _members(
-    session: Session,
-    found: TypeEntry,
-    table: sa.Table,
-    *,
-    entries: Sequence[Entry],
-    path: sa.Table | None,
-    data_id: Mapping[str, Any],
-) -> sa.Select[Any]:
-    """Select what the collections hold: dimensions, id, run_id; `path` is None where there is only one."""
-    group, d = found.type.dimensions, session.schema["dataset"]
-    # A RUN owns what it holds; of other collections the dataset itself has to tell its run.
-    owned = all(e.type is CollectionType.RUN for e in entries)
-    run_id = table.c.collection_id if owned else d.c.run_id
-    source: sa.FromClause = table if owned else table.join(d, d.c.id == table.c.dataset_id)
-    if path is not None:
-        source = source.join(path, path.c.collection_id == table.c.collection_id)
-    columns = [*(table.c[n] for n in group.required), table.c.dataset_id.label("id"), run_id.label("run_id")]
-    statement = sa.select(*columns).select_from(source).where(table.c.dataset_type_id == found.id)
-    if path is None:
-        statement = statement.where(table.c.collection_id == entries[0].id)
-    for name in group.required:
-        if name in data_id:
-            # Also asked outside; here it keeps a search over long paths from ranking what nobody wants.
-            statement = statement.where(
-                table.c[name] == check_value(session.schema.universe, name, data_id[name])
-            )
-    return statement
-
-
-@contextlib.contextmanager
-def member_query(
-    session: Session,
-    found: TypeEntry,
-    entries: Sequence[Entry],
-    *,
-    find_first: bool,
-    artifacts: bool = False,
-    data_id: Mapping[str, Any] | None = None,
-) -> Iterator[sa.FromClause]:
-    """Make the subquery of a dataset type's members of a search path.
-
-    Parameters
-    ----------
-    session : Session
-        Where.
-    found : TypeEntry
-        The dataset type.
-    entries : sequence of Entry
-        The path: no chains, in search order.
-    find_first : bool
-        Whether of equal data IDs only the one found first counts. CALIBRATION collections then hold nothing: what
-        they hold is found by time.
-    artifacts : bool
-        Whether to return artifact columns too.
-    data_id : mapping, optional
-        Dimension values that members must have.
-
-    Yields
-    ------
-    sqlalchemy.FromClause
-        Columns: required dimensions, ``id``, ``run_id`` and perhaps artifact columns. Only valid within.
-    """
-    calibrations = [e for e in entries if e.type is CollectionType.CALIBRATION]
-    tagged = [e for e in entries if e.type is not CollectionType.CALIBRATION]
-    group, values = found.type.dimensions, data_id or {}
-    with contextlib.ExitStack() as stack:
-        path = None if len(tagged) == 1 else stack.enter_context(_path(session, tagged))
-        statement: Any = _members(
-            session, found, session.schema.tags(group), entries=tagged, path=path, data_id=values
-        )
-        if path is not None and find_first:
-            statement = _first(group, statement.add_columns(path.c.position))
-        elif any(e.type is CollectionType.TAGGED for e in tagged):
-            statement = statement.distinct()
-        if calibrations and not find_first and found.type.is_calibration:
-            path = stack.enter_context(_path(session, calibrations))
-            certified = _members(
-                session, found, session.schema.calibs(group), entries=calibrations, path=path, data_id=values
-            )
-            statement = sa.union(statement, certified)
-        yield _with_artifacts(session, found, statement, artifacts=artifacts).subquery(
-            f"of_{found.type.name}"
-        )
-
-
-def _names(found: TypeEntry) -> list[str]:
-    return [*found.type.dimensions.required, "id", "run_id"]
-
-
-def _first(group: DimensionGroup, members: sa.Select[Any]) -> sa.Select[Any]:
-    """Keep of each data ID what stands first in the path."""
-    inner = members.subquery("members")
-    order = [inner.c[n] for n in group.required]
-    rank = sa.func.row_number().over(partition_by=order or None, order_by=inner.c.position).label("place")
-    ranked = sa.select(*(inner.c[n] for n in group.required), inner.c.id, inner.c.run_id, rank).subquery(
-        "ranked"
-    )
-    return sa.select(*(c for c in ranked.c if c.name != "place")).where(ranked.c.place == 1)
-
-
-def _with_artifacts(session: Session, found: TypeEntry, statement: Any, *, artifacts: bool) -> Any:
-    if not artifacts:
-        return statement
-    inner, a = statement.subquery("found"), session.schema["artifact"]
-    return sa.select(*(inner.c[n] for n in _names(found)), *(a.c[n] for n in ARTIFACT_COLUMNS)).select_from(
-        inner.outerjoin(a, a.c.id == inner.c.id)
-    )
-
-
-@contextlib.contextmanager
-def exists_query(session: Session, found: TypeEntry, entries: Sequence[Entry]) -> Iterator[sa.FromClause]:
-    """Make the subquery of the data IDs for which a dataset exists in a search path.
-
-    Parameters
-    ----------
-    session : Session
-        Where.
-    found : TypeEntry
-        The dataset type.
-    entries : sequence of Entry
-        The path.
-
-    Yields
-    ------
-    sqlalchemy.FromClause
-        The required dimensions, each data ID once. Only valid within.
-    """
-    with member_query(session, found, entries, find_first=False) as members:
-        names = found.type.dimensions.required
-        # A dataset type without dimensions still needs one column to say that it is there.
-        columns = [members.c[n] for n in names] or [sa.literal(1).label("there")]
-        yield sa.select(*columns).distinct().select_from(members).subquery(f"where_{found.type.name}")
 
 
 def find(session: Session, found: TypeEntry, data_id: DataId, entries: Sequence[Entry]) -> DatasetRef | None:
@@ -310,8 +164,35 @@ def existing_ids(session: Session, ids: Sequence[bytes]) -> set[bytes]:
         A part of `ids`.
     """
     d = session.schema["dataset"]
+    if not session.lookup(
+        "any-dataset", lambda: sa.select(sa.literal_column("1")).where(sa.exists(sa.select(d.c.id)))
+    ):
+        # A new registry is filled by asking first what of very much it has.
+        return set()
     with session.stash(Columns({"id": ids}), {"id": IdType()}) as stash:
         return set(session.fetch(sa.select(d.c.id).where(d.c.id.in_(sa.select(stash.c.id))))["id"].tolist())
+
+
+def recorded_uris(session: Session, uris: Sequence[str]) -> set[str]:
+    """Return those URIs that artifact records name.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    uris : sequence of str
+        As they are recorded.
+
+    Returns
+    -------
+    set of str
+        A part of `uris`.
+    """
+    a = session.schema["artifact"]
+    rows = Columns({"uri": list(dict.fromkeys(uris))})
+    with session.stash(rows, {"uri": a.c.uri.type}, key=["uri"]) as stash:
+        named = sa.select(a.c.uri).where(a.c.uri.in_(sa.select(stash.c.uri)))
+        return set(session.fetch(named)["uri"].tolist())
 
 
 def datasets_by_id(session: Session, ids: Sequence[bytes], *, artifacts: bool) -> dict[str, Columns]:
@@ -358,7 +239,8 @@ def _of_type(session: Session, found: TypeEntry, rows: Columns, *, artifacts: bo
         if artifacts:
             source = source.outerjoin(a, a.c.id == stash.c.id)
             columns += [a.c[n] for n in ARTIFACT_COLUMNS]
-        return with_run_names(session, session.fetch(sa.select(*columns).select_from(source)), names)
+        found_rows = session.fetch(sa.select(*columns).select_from(source).order_by(stash.c.id))
+        return with_run_names(session, found_rows, names)
 
 
 def count_datasets(session: Session, collections: Sequence[str] | None) -> Columns:
@@ -382,7 +264,7 @@ def count_datasets(session: Session, collections: Sequence[str] | None) -> Colum
     types = {e.id: e.type for e in all_types(session)}
     names = {e.id: e.name for e in entries}
     rows: list[tuple[str, str, int]] = []
-    with _path(session, entries) as path:
+    with path_of(session, entries) as path:
         for group in dict.fromkeys(t.dimensions for t in types.values()):
             t = session.schema.tags(group)
             found = session.fetch(

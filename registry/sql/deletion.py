@@ -1,4 +1,4 @@
-"""Statements that remove datasets and collections."""
+"""Statements that remove datasets, collections and dataset types."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from registry.model.collections import CollectionType
 from registry.model.columns import Columns
 from registry.model.dimensions import DimensionGroup
 from registry.sql.collections import Entry, existing, names_of
-from registry.sql.dataset_types import all_types
+from registry.sql.dataset_types import all_types, find_type
 from registry.sql.fixed_tables import IdType
 from registry.sql.keys import check_ids
 from registry.sql.session import Session
 
-__all__ = ["delete_datasets", "remove_collection"]
+__all__ = ["chains_of", "delete_datasets", "holders_of", "remove_collection", "remove_type"]
+
+_MOST_SHOWN = 12
 
 
 def delete_datasets(session: Session, ids: Sequence[bytes]) -> None:
@@ -41,7 +43,43 @@ def delete_datasets(session: Session, ids: Sequence[bytes]) -> None:
         session.execute(sa.delete(d).where(d.c.id.in_(sa.select(stash.c.id))))
 
 
-def remove_collection(session: Session, name: str) -> None:
+def remove_type(session: Session, name: str) -> None:
+    """Remove a dataset type that has no datasets.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    name : str
+        The dataset type.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    ConflictError
+        If there are datasets of it; says how many each collection holds.
+    """
+    found = find_type(session, name)
+    # Whatever holds a dataset, its run does too; so the tags alone tell whether there is one.
+    t = session.schema.tags(found.type.dimensions)
+    held = session.fetch(
+        sa.select(t.c.collection_id, sa.func.count().label("n"))
+        .where(t.c.dataset_type_id == found.id)
+        .group_by(t.c.collection_id)
+    )
+    if held.n_rows:
+        names = names_of(session, held["collection_id"].tolist())
+        counts = {names[number]: int(n) for number, n in held.rows()}
+        raise ConflictError(
+            f"dataset type '{name}' cannot be removed: there are datasets of it in {_counted(counts)}",
+            code="dataset-type-in-use", hint="Remove them first.", context={"collections": counts},
+        )  # fmt: skip
+    k = session.schema["dataset_type"]
+    session.execute(sa.delete(k).where(k.c.id == found.id))
+
+
+def remove_collection(session: Session, name: str, *, unlink: bool = False, purge: bool = False) -> None:
     """Remove a collection; a RUN goes with its datasets and the provenance of its quanta.
 
     Parameters
@@ -50,67 +88,124 @@ def remove_collection(session: Session, name: str) -> None:
         In a write transaction.
     name : str
         The collection.
+    unlink : bool
+        Whether to take it out of the chains that search it.
+    purge : bool
+        Whether to take its datasets out of the TAGGED and CALIBRATION collections that hold them.
 
     Raises
     ------
     NotFoundError
         If there is none.
     ConflictError
-        If a chain searches it, or another collection holds datasets of it; names them.
+        If something else refers to it that may not be changed; names all of it.
     """
     found = existing(session, name)
-    _refuse_if_chained(session, found)
+    chains = [] if unlink else chains_of(session, found)
+    holders = {} if purge else holders_of(session, found)
+    if chains or holders:
+        raise _in_use(found, chains, holders)
     with session.savepoint():
         if found.type is CollectionType.RUN:
             _empty_run(session, found)
         for table in _holding(session):
             session.execute(sa.delete(table).where(table.c.collection_id == found.id))
+        chain = session.schema["collection_chain"]
+        session.execute(sa.delete(chain).where(chain.c.child_id == found.id))
         c = session.schema["collection"]
         session.execute(sa.delete(c).where(c.c.id == found.id))
 
 
-def _refuse_if_chained(session: Session, found: Entry) -> None:
+def _in_use(found: Entry, chains: Sequence[str], holders: dict[str, int]) -> ConflictError:
+    told, ways = [], []
+    if chains:
+        told.append(f"it is searched by {_listed(chains)}")
+        ways.append("take it out of those chains (unlink)")
+    if holders:
+        told.append(f"datasets of it are in {_counted(holders)}")
+        ways.append("take them out of those collections (purge)")
+    return ConflictError(
+        f"collection '{found.name}' cannot be removed: {'; '.join(told)}",
+        code="collection-in-use", hint=f"First {' and '.join(ways)}.",
+        context={"chains": list(chains), "collections": dict(holders)},
+    )  # fmt: skip
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_SHOWN
+    return ", ".join(names[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return _listed([f"{name} ({n})" for name, n in sorted(counts.items())])
+
+
+def chains_of(session: Session, found: Entry) -> list[str]:
+    """Return the chains that search a collection.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    found : Entry
+        The collection.
+
+    Returns
+    -------
+    list of str
+        Those of which it is a child, sorted by name.
+    """
     chain = session.schema["collection_chain"]
-    parents = session.fetch(sa.select(chain.c.parent_id).distinct().where(chain.c.child_id == found.id))[
-        "parent_id"
-    ]
-    if len(parents):
-        names = sorted(names_of(session, parents.tolist()).values())
-        raise ConflictError(
-            f"collection '{found.name}' is searched by {', '.join(names)}",
-            code="collection-in-use", hint="Take it out of those chains first.", context={"chains": names},
-        )  # fmt: skip
+    parents = session.fetch(sa.select(chain.c.parent_id).distinct().where(chain.c.child_id == found.id))
+    return sorted(names_of(session, parents["parent_id"].tolist()).values())
+
+
+def holders_of(session: Session, found: Entry) -> dict[str, int]:
+    """Count the datasets of a RUN that other collections hold.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    found : Entry
+        The collection; one that is no RUN owns nothing that others could hold.
+
+    Returns
+    -------
+    dict of str to int
+        TAGGED and CALIBRATION collections to number of datasets.
+    """
+    counts: dict[int, int] = {}
+    if found.type is CollectionType.RUN:
+        for group, table in _tables(session):
+            t = table.alias("held")
+            held = session.fetch(
+                sa.select(t.c.collection_id, sa.func.count(t.c.dataset_id.distinct()).label("n"))
+                .where(t.c.collection_id != found.id, t.c.dataset_id.in_(_owned(session, group, found)))
+                .group_by(t.c.collection_id)
+            )
+            for number, n in held.rows():
+                counts[number] = counts.get(number, 0) + int(n)
+    names = names_of(session, counts)
+    return {names[number]: n for number, n in counts.items()}
+
+
+def _tables(session: Session) -> Iterator[tuple[DimensionGroup, sa.Table]]:
+    """Return the tables that say what collections hold, with the dimensions of each."""
+    types = [e.type for e in all_types(session)]
+    for group in dict.fromkeys(t.dimensions for t in types):
+        yield group, session.schema.tags(group)
+    for group in dict.fromkeys(t.dimensions for t in types if t.is_calibration):
+        yield group, session.schema.calibs(group)
 
 
 def _holding(session: Session) -> Iterator[sa.Table]:
-    """Return the tables that say what collections hold."""
-    types = [e.type for e in all_types(session)]
-    for group in dict.fromkeys(t.dimensions for t in types):
-        yield session.schema.tags(group)
-    for group in dict.fromkeys(t.dimensions for t in types if t.is_calibration):
-        yield session.schema.calibs(group)
+    return (table for _, table in _tables(session))
 
 
 def _empty_run(session: Session, run: Entry) -> None:
-    types = [e.type for e in all_types(session)]
-    holders: set[int] = set()
-    for group in dict.fromkeys(t.dimensions for t in types):
-        owned = _owned(session, group, run)
-        tables = [session.schema.tags(group)]
-        if any(t.is_calibration and t.dimensions == group for t in types):
-            tables.append(session.schema.calibs(group))
-        for table in tables:
-            held = sa.select(table.c.collection_id).distinct().where(table.c.dataset_id.in_(owned))
-            found = session.fetch(held.where(table.c.collection_id != run.id))
-            holders |= set(found["collection_id"].tolist())
-    if holders:
-        names = sorted(names_of(session, holders).values())
-        raise ConflictError(
-            f"datasets of run '{run.name}' are in {', '.join(names)}",
-            code="collection-in-use", hint="Take them out of those collections first.", context={"collections": names},
-        )  # fmt: skip
     d = session.schema["dataset"]
-    for group in dict.fromkeys(t.dimensions for t in types):
+    for group in dict.fromkeys(group for group, _ in _tables(session)):
         session.execute(sa.delete(d).where(d.c.id.in_(_owned(session, group, run))))
     _forget_quanta(session, run)
 

@@ -13,7 +13,7 @@ __all__ = ["first_duplicate", "first_existing", "first_unreferenced"]
 
 
 def first_unreferenced(
-    session: Session, stash: sa.Table, table: sa.Table
+    session: Session, stash: sa.FromClause, table: sa.Table
 ) -> tuple[sa.Table, dict[str, Any]] | None:
     """Find the first row that refers to a record which is not there.
 
@@ -21,7 +21,7 @@ def first_unreferenced(
     ----------
     session : Session
         In the transaction that failed, the failed part undone.
-    stash : sqlalchemy.Table
+    stash : sqlalchemy.FromClause
         The rows, numbered.
     table : sqlalchemy.Table
         Where they were to go; its references are tried whose columns are all in `stash`.
@@ -57,7 +57,7 @@ def first_unreferenced(
 
 def first_existing(
     session: Session,
-    stash: sa.Table,
+    stash: sa.FromClause,
     table: sa.Table,
     key: Sequence[str],
     extra: Sequence[Any] = (),
@@ -69,7 +69,7 @@ def first_existing(
     ----------
     session : Session
         In the transaction.
-    stash : sqlalchemy.Table
+    stash : sqlalchemy.FromClause
         The rows, numbered.
     table : sqlalchemy.Table
         Where they were to go.
@@ -105,17 +105,17 @@ def first_existing(
     return found.rows()[0] if found.n_rows else None
 
 
-def first_duplicate(session: Session, stash: sa.Table, key: Sequence[str]) -> tuple[Any, ...] | None:
+def first_duplicate(session: Session, stash: sa.FromClause, key: Sequence[str]) -> tuple[Any, ...] | None:
     """Find the first key that two of the rows share.
 
     Parameters
     ----------
     session : Session
         In the transaction.
-    stash : sqlalchemy.Table
+    stash : sqlalchemy.FromClause
         The rows, numbered.
     key : sequence of str
-        Its columns; null is never equal to null.
+        Its columns; null is never equal to null. Without any, all rows share it.
 
     Returns
     -------
@@ -124,6 +124,9 @@ def first_duplicate(session: Session, stash: sa.Table, key: Sequence[str]) -> tu
     """
     columns = [stash.c[n] for n in key]
     first, last = sa.func.min(stash.c[ORDINAL]), sa.func.max(stash.c[ORDINAL])
+    if not key:
+        ends = session.fetch(sa.select(first.label("first"), last.label("last"))).rows()[0]
+        return ends if ends[0] != ends[1] else None
     statement = (
         sa.select(first.label("first"), last.label("last"), *columns)
         .where(*(c.is_not(None) for c in columns))

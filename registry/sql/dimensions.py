@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
 
 from registry.errors import ConflictError, DataIdError, UsageError
-from registry.model.columns import Columns, group_codes
+from registry.model.columns import Array, Columns, group_codes
 from registry.model.dimensions import DimensionElement
 from registry.sql.diagnose import first_duplicate, first_existing, first_unreferenced
 from registry.sql.failures import ConstraintViolation
-from registry.sql.keys import check_columns, key_text, with_checked_keys
+from registry.sql.keys import check_columns, check_values, key_text, with_checked_keys
+from registry.sql.loading import load_rows
+from registry.sql.overlaps import insert_overlaps
 from registry.sql.plain import insert_from
 from registry.sql.session import ORDINAL, Session
 
@@ -59,12 +62,38 @@ def insert_records(session: Session, element: DimensionElement, rows: Columns, o
         return 0
     table = session.schema.dimension(element.name)
     types = {n: table.c[n].type for n in element.record_columns}
+    if on_existing == "error":
+        try:
+            return _insert_new(session, element, rows, types)
+        except ConstraintViolation as exc:
+            with session.stash(rows, types, numbered=True) as stash:
+                raise _explain(session, element, stash, on_existing, exc) from exc
+    if not session.fetch(sa.select(sa.literal(1).label("there")).select_from(table).limit(1)).n_rows:
+        # None can be there already; a key that is given twice goes the other way.
+        with contextlib.suppress(ConstraintViolation):
+            return _insert_new(session, element, rows, types)
     with session.stash(rows, types, numbered=True) as stash:
         try:
             with session.savepoint():
                 return _insert(session, element, rows, stash, on_existing)
         except ConstraintViolation as exc:
             raise _explain(session, element, stash, on_existing, exc) from exc
+
+
+def _insert_new(
+    session: Session,
+    element: DimensionElement,
+    rows: Columns,
+    types: dict[str, sa.types.TypeEngine[Any]],
+) -> int:
+    """Insert records of which none may exist, the quickest way."""
+    check_values(rows, types)
+    ordered = _by_key(element, rows)
+    with session.savepoint():
+        load_rows(session, session.schema.dimension(element.name), ordered)
+        if element.region:
+            insert_overlaps(session, element, ordered)
+    return rows.n_rows
 
 
 def _complete(session: Session, element: DimensionElement, rows: Columns) -> Columns:
@@ -77,62 +106,42 @@ def _complete(session: Session, element: DimensionElement, rows: Columns) -> Col
     return with_checked_keys(session.schema.universe, rows, dimensions, element.implied)
 
 
+def _by_key(element: DimensionElement, rows: Columns) -> Columns:
+    """Return records in the order in which the table keeps them, where that costs less than it spares."""
+    keys = [rows[n] for n in element.required]
+    if keys[-1].dtype == object:
+        return rows
+    return rows.take(np.argsort(group_codes(keys), kind="stable"))
+
+
 def _insert(
-    session: Session, element: DimensionElement, rows: Columns, stash: sa.Table, on_existing: OnRecord
+    session: Session, element: DimensionElement, rows: Columns, stash: sa.FromClause, on_existing: OnRecord
 ) -> int:
+    """Insert records of which some may exist."""
     table = session.schema.dimension(element.name)
     names = list(element.record_columns)
-    regions = element.region and len(_with_region(rows)) > 0
-    fresh = _fresh(session, element, stash, rows.n_rows, look=regions and on_existing != "error")
+    regions = element.region and any(region is not None for region in rows["region"].tolist())
+    fresh = _fresh(session, element, stash, rows.n_rows) if regions else None
     chosen = sa.select(*(stash.c[n] for n in names)).where(sa.true()).order_by(stash.c[ORDINAL])
-    n_new = insert_from(session, table, names, chosen, "error" if on_existing == "error" else "skip")
+    n_new = insert_from(session, table, names, chosen, "skip")
     if on_existing == "compare" and n_new < rows.n_rows:
         _refuse_differences(session, element, stash)
-    if regions:
-        _insert_overlaps(session, element, rows.take(fresh))
+    if fresh is not None:
+        insert_overlaps(session, element, rows.take(fresh))
     return n_new
 
 
-def _fresh(session: Session, element: DimensionElement, stash: sa.Table, n_rows: int, *, look: bool) -> Any:
-    """Return the indices of the rows with keys that are not taken; `look` is False where all must be."""
+def _fresh(session: Session, element: DimensionElement, stash: sa.FromClause, n_rows: int) -> Array:
+    """Return the indices of the rows with keys that are not taken."""
     fresh = np.ones(n_rows, dtype=np.bool_)
-    if look:
-        table = session.schema.dimension(element.name)
-        same = sa.and_(*(stash.c[n] == table.c[n] for n in element.required))
-        found = session.fetch(sa.select(stash.c[ORDINAL]).select_from(stash.join(table, same)))
-        fresh[found[ORDINAL].astype(np.int64)] = False
+    table = session.schema.dimension(element.name)
+    same = sa.and_(*(stash.c[n] == table.c[n] for n in element.required))
+    found = session.fetch(sa.select(stash.c[ORDINAL]).select_from(stash.join(table, same)))
+    fresh[found[ORDINAL].astype(np.int64)] = False
     return np.flatnonzero(fresh)
 
 
-def _with_region(rows: Columns) -> Any:
-    """Return the indices of the rows that have a region."""
-    return np.flatnonzero([region is not None for region in rows["region"].tolist()])
-
-
-def _insert_overlaps(session: Session, element: DimensionElement, rows: Columns) -> None:
-    """Note which pixels of the common sky pixelisation the regions touch."""
-    common = session.schema.universe.common_skypix
-    rows = rows.take(_with_region(rows))
-    if common is None or not rows.n_rows:
-        return
-    from registry.model.regions import pixels
-
-    # Of rows with one key the first is kept, as the record itself is.
-    _, first = np.unique(group_codes([rows[n] for n in element.required]), return_index=True)
-    rows = rows.take(first)
-    touched = [pixels(region, common) for region in rows["region"].tolist()]
-    index = np.repeat(np.arange(rows.n_rows), [len(t) for t in touched])
-    if not len(index):
-        return
-    table = session.schema.overlap(element.name)
-    batch = rows.select(element.required).take(index)
-    batch = batch.with_column("skypix", np.fromiter((p for t in touched for p in t), np.int64, len(index)))
-    with session.stash(batch, {c.name: c.type for c in table.c}) as stash:
-        chosen = sa.select(*(stash.c[c.name] for c in table.c)).where(sa.true())
-        insert_from(session, table, [c.name for c in table.c], chosen, "skip")
-
-
-def _refuse_differences(session: Session, element: DimensionElement, stash: sa.Table) -> None:
+def _refuse_differences(session: Session, element: DimensionElement, stash: sa.FromClause) -> None:
     """Compare, all at once, the records that were handed over with those that are there now."""
     table = session.schema.dimension(element.name)
     names = [n for n in element.record_columns if n not in element.required]
@@ -155,15 +164,18 @@ def _refuse_differences(session: Session, element: DimensionElement, stash: sa.T
     )
 
 
-def _explain(session: Session, element: DimensionElement, stash: sa.Table, on_existing: OnRecord,
+def _explain(session: Session, element: DimensionElement, stash: sa.FromClause, on_existing: OnRecord,
              exc: ConstraintViolation) -> Exception:  # fmt: skip
     table = session.schema.dimension(element.name)
+    if exc.kind == "unique" or (exc.kind == "reference" and on_existing == "error"):
+        # Rows that go in one by one meet the first fault, all at once a taken key before a missing record.
+        taken = _explain_taken(session, element, stash, on_existing)
+        if taken is not None:
+            return taken
     if exc.kind == "reference":
         missing = first_unreferenced(session, stash, table)
         if missing is not None:
             return missing_record(missing, f"a '{element.name}' record")
-    if exc.kind == "unique":
-        return _explain_taken(session, element, stash, on_existing, exc)
     if exc.kind == "null":
         for column in (c for c in table.c if not c.nullable):
             empty = session.fetch(
@@ -200,8 +212,9 @@ def missing_record(missing: tuple[sa.Table, dict[str, Any]], what: str) -> DataI
     )  # fmt: skip
 
 
-def _explain_taken(session: Session, element: DimensionElement, stash: sa.Table, on_existing: OnRecord,
-                   exc: ConstraintViolation) -> ConflictError:  # fmt: skip
+def _explain_taken(
+    session: Session, element: DimensionElement, stash: sa.FromClause, on_existing: OnRecord
+) -> ConflictError | None:
     """Say which key, the record's own or an alternate one, is taken or is there twice."""
     table = session.schema.dimension(element.name)
     others = tuple(n for n in element.required if n != element.name)
@@ -227,7 +240,7 @@ def _explain_taken(session: Session, element: DimensionElement, stash: sa.Table,
                 code="record-twice",
                 context={"element": element.name, "rows": twice[:2]},
             )
-    return ConflictError(f"{element.name} records were refused: {exc.detail}", code="record-exists")
+    return None
 
 
 def _show(value: Any) -> str:

@@ -1,27 +1,31 @@
-"""Opens databases: every URL, PRAGMA and BEGIN is here, and all that one dialect does otherwise than another."""
+"""Databases: their URLs, and what every one of them can do. What only one kind does is in ``engine_<dialect>``."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
+import contextlib
+import re
 import threading
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
-from registry.errors import BusyError, NotFoundError, StorageError, UsageError
-from registry.sql.failures import translate, translated
+from registry.errors import StageError, UsageError
+from registry.model.columns import Columns
 
-__all__ = ["Database", "connect", "parse_url", "redacted", "sqlite_path"]
+__all__ = ["READ_TIMEOUT_S", "Database", "connect", "parse_url", "redacted", "sqlite_path"]
 
-_READ_TIMEOUT_S = 30.0
+READ_TIMEOUT_S = 30.0
+"""Longest wait of a reader for others, in seconds."""
+
 _SQLITE = "sqlite:///"
-_WRITE = "Write sqlite:///path/to/file."
+_POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://")
+_WRITE = "Write sqlite:///path/to/file or postgresql://user@host/database."
+_SHOWN = ("host", "port", "service", "schema")
+"""What may be shown of the query of a PostgreSQL URL: where the database is, and no secret."""
 
 
 def parse_url(url: str) -> sa.URL:
@@ -30,7 +34,9 @@ def parse_url(url: str) -> sa.URL:
     Parameters
     ----------
     url : str
-        ``sqlite:///path``, the path relative or absolute and nothing in it escaped.
+        ``sqlite:///path``, the path relative or absolute and nothing in it escaped; or
+        ``postgresql://user@host/database``, with ``?schema=NAME`` for another schema than ``public`` and any
+        connection parameter of libpq (``?host=/run/postgresql`` for a socket).
 
     Returns
     -------
@@ -49,21 +55,24 @@ def parse_url(url: str) -> sa.URL:
             raise UsageError("a registry is a file, and this URL names none", code="bad-url", hint=_WRITE)
         return sa.URL.create("sqlite", database=path)
     try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError:
+        parsed = sa.make_url(_POSTGRES.sub("postgresql+psycopg://", url, count=1))
+    except (sa.exc.ArgumentError, ValueError):
         raise UsageError(
             f"'{_without_credentials(url)}' is not a database URL", code="bad-url", hint=_WRITE
         ) from None
     if parsed.get_backend_name() == "sqlite":
         raise UsageError(f"'{_without_credentials(url)}' names no file", code="bad-url", hint=_WRITE)
-    raise UsageError(
-        f"databases of kind '{parsed.get_backend_name()}' are not supported ({redacted(parsed)})",
-        code="unsupported-database",
-        hint=_WRITE,
-    )
+    if parsed.drivername != "postgresql+psycopg":
+        raise UsageError(
+            f"databases of kind '{parsed.drivername}' are not supported ({_without_credentials(url)})",
+            code="unsupported-database",
+            hint=_WRITE,
+        )
+    return parsed
 
 
 def _without_credentials(text: str) -> str:
+    text = text.partition("?")[0]
     head, at, tail = text.rpartition("@")
     if not at:
         return text
@@ -82,11 +91,14 @@ def redacted(url: sa.URL) -> str:
     Returns
     -------
     str
-        For SQLite the path alone; else the URL with the password as ``***``.
+        For SQLite the path alone; else a URL that opens the same database for who has the password elsewhere.
     """
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return url.set(query={}).render_as_string(hide_password=True)
+    query = {name: url.query[name] for name in _SHOWN if name in url.query}
+    shown = sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database, query)
+    # A socket is a path: a URL reads better with its slashes as they are.
+    return shown.render_as_string(hide_password=False).replace("%2F", "/")
 
 
 def sqlite_path(url: sa.URL) -> Path:
@@ -106,7 +118,7 @@ def sqlite_path(url: sa.URL) -> Path:
 
 
 @dataclass
-class Database:
+class Database(ABC):
     """One held connection; transactions are begun and ended here and nowhere else.
 
     Parameters
@@ -121,8 +133,6 @@ class Database:
         Whether writes are allowed.
     thread : int
         The thread that may use it.
-    timeout_s : float
-        How long the driver waits for others now, in seconds.
     """
 
     place: str
@@ -130,12 +140,16 @@ class Database:
     driver: Any
     writable: bool
     thread: int = field(default_factory=threading.get_ident)
-    timeout_s: float = _READ_TIMEOUT_S
 
     @property
     def dialect(self) -> sa.Dialect:
         """The dialect, for compiling statements."""
         return self.connection.dialect
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is, without credentials."""
 
     def check_thread(self) -> None:
         """Refuse use from another thread than the one that opened it.
@@ -151,142 +165,168 @@ class Database:
                 code="wrong-thread", hint="Open a registry in each thread that uses one.",
             )  # fmt: skip
 
+    @abstractmethod
+    def nothing_here(self) -> StageError:
+        """Make the error that says that the tables of a registry are not there.
+
+        Returns
+        -------
+        StageError
+            To be raised.
+        """
+
+    @property
+    @abstractmethod
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, be it one that has failed."""
+
+    @abstractmethod
+    def make_room(self) -> None:
+        """Make the place of a new registry, in a write transaction.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If there is one.
+        """
+
+    @abstractmethod
     def begin_read(self) -> None:
         """Begin a transaction that sees one state of the database.
 
         Raises
         ------
         BusyError
-            If a writer holds it, or died in the middle.
+            If a writer keeps it from that.
         """
-        with translated(self.place):
-            self._wait_for(_READ_TIMEOUT_S)
-            self.driver.execute("BEGIN")
-            try:
-                # A deferred BEGIN looks at nothing: the first read takes the state, and meets any trouble, here.
-                self.driver.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
-            except sqlite3.Error:
-                self.rollback()
-                raise
 
+    @abstractmethod
     def begin_write(self, timeout_s: float) -> None:
         """Begin the only transaction that may write.
 
         Parameters
         ----------
         timeout_s : float
-            Longest wait for other writers, in seconds; also for readers when it ends.
+            Longest wait for others, in seconds.
 
         Raises
         ------
         BusyError
             If the wait was in vain.
         """
-        try:
-            self._wait_for(timeout_s)
-            self.driver.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as exc:
-            raise self._waited(exc, timeout_s) from exc
 
+    @abstractmethod
     def commit(self, timeout_s: float) -> None:
         """End a transaction, keeping what it wrote; on failure nothing is kept.
 
         Parameters
         ----------
         timeout_s : float
-            The wait that was allowed, for the error's text.
+            The wait that was allowed.
 
         Raises
         ------
         BusyError
-            If readers held it for too long.
+            If others held it for too long.
         StorageError
-            If the disk refused.
+            If it could not be kept, or (code ``commit-unknown``) nobody can tell whether it was.
         """
-        try:
-            self.driver.execute("COMMIT")
-        except sqlite3.Error as exc:
-            self.rollback()
-            raise self._waited(exc, timeout_s) from exc
 
+    @abstractmethod
     def rollback(self) -> None:
         """End a transaction as if it had not been."""
-        # A disk error may have ended it already.
-        if self.driver.in_transaction:
-            self.driver.execute("ROLLBACK")
 
-    def hand_over(self, text: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Insert many rows, as tuples straight to the driver.
+    @abstractmethod
+    def run(self, text: str) -> None:
+        """Run one statement that has no parameters and gives no rows.
 
         Parameters
         ----------
         text : str
-            An INSERT with positional parameters.
-        rows : iterable of tuple
+            The statement.
+        """
+
+    @abstractmethod
+    def run_all(self, texts: Sequence[str]) -> None:
+        """Run statements that have no parameters and give no rows, in as few round trips as there can be.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            The statements.
+        """
+
+    @abstractmethod
+    def query(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run a small statement of a hot path.
+
+        Parameters
+        ----------
+        text : str
+            Compiled for this dialect.
+        values : sequence
+            Its positional parameters.
+
+        Returns
+        -------
+        list of tuple
+            The driver's rows.
+        """
+
+    @abstractmethod
+    def stash(
+        self,
+        name: str,
+        rows: Columns,
+        types: Mapping[str, sa.types.TypeEngine[Any]],
+        key: tuple[str, ...],
+    ) -> contextlib.AbstractContextManager[sa.FromClause]:
+        """Hand rows over for as long as a few statements need them.
+
+        Parameters
+        ----------
+        name : str
+            What to call them; not in use.
+        rows : Columns
             The rows.
-        """
-        with translated(self.place):
-            self.driver.executemany(text, rows)
+        types : mapping of str to sqlalchemy type
+            Which columns to hand over, in what form.
+        key : tuple of str
+            Columns that are unique together and never null, by which rows will be looked up.
 
-    def drop_temporary(self, name: str) -> None:
-        """Drop a temporary table, if it is there.
+        Returns
+        -------
+        context manager of sqlalchemy.FromClause
+            What to select from.
+        """
+
+    @abstractmethod
+    def index(self, stash: sa.FromClause, names: Sequence[str]) -> None:
+        """Let rows that were handed over be looked up by some of their columns.
 
         Parameters
         ----------
-        name : str
-            The table.
+        stash : sqlalchemy.FromClause
+            From `stash`.
+        names : sequence of str
+            Its columns.
         """
-        with translated(self.place):
-            self.driver.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
-    def index_temporary(self, name: str, columns: Sequence[str]) -> None:
-        """Index a temporary table, unless it is.
+    @abstractmethod
+    def written(self, table: sa.Table, n_rows: int) -> None:
+        """Take note that rows were inserted into a table, by the present transaction.
 
         Parameters
         ----------
-        name : str
-            The table.
-        columns : sequence of str
-            Its columns to look rows up by.
+        table : sqlalchemy.Table
+            Which.
+        n_rows : int
+            How many.
         """
-        quote_name = self.dialect.identifier_preparer.quote
-        listed = ", ".join(quote_name(c) for c in columns)
-        index = quote_name(f"{name}_by_{'_'.join(columns)}")
-        with translated(self.place):
-            self.driver.execute(f"CREATE INDEX IF NOT EXISTS temp.{index} ON {name} ({listed})")
 
-    def _wait_for(self, timeout_s: float) -> None:
-        if timeout_s != self.timeout_s:
-            self.driver.execute(f"PRAGMA busy_timeout = {max(0, int(timeout_s * 1000))}")
-            self.timeout_s = timeout_s
-
-    def _waited(self, exc: sqlite3.Error, timeout_s: float) -> Exception:
-        error = translate(exc, self.place)
-        if isinstance(error, BusyError):
-            return BusyError(
-                f"{error.message} (waited {timeout_s:g} s)",
-                code=error.code, hint=error.hint, holder=error.holder, waited_s=timeout_s,
-            )  # fmt: skip
-        return error
-
-    def use_log(self) -> None:
-        """Let readers and the writer go on beside each other through a write-ahead log, from now on.
-
-        Raises
-        ------
-        StorageError
-            If there cannot be one.
-        """
-        with translated(self.place):
-            mode = self.driver.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
-            raise StorageError(f"{self.place} cannot have a write-ahead log", code="no-log")
-
+    @abstractmethod
     def close(self) -> None:
-        """Give the connection back."""
-        with translated(self.place):
-            self.connection.close()
-            self.connection.engine.dispose()
+        """Give the connection back; a second time does nothing."""
 
 
 def connect(url: sa.URL, *, writable: bool, create: bool = False) -> Database:
@@ -299,7 +339,7 @@ def connect(url: sa.URL, *, writable: bool, create: bool = False) -> Database:
     writable : bool
         Otherwise not one byte of it, or beside it, is changed.
     create : bool
-        Whether to make the file.
+        Whether to make a file of SQLite.
 
     Returns
     -------
@@ -309,71 +349,22 @@ def connect(url: sa.URL, *, writable: bool, create: bool = False) -> Database:
     Raises
     ------
     NotFoundError
-        If there is no such file.
+        If there is no such database.
     StorageError, IntegrityError
-        If it cannot be opened, or is no database.
+        If it cannot be opened, or is none.
     """
-    path = sqlite_path(url)
-    place = str(path)
-    if not create:
-        _check_file(path)
-    mode = "rwc" if create else ("rw" if writable else "ro")
+    if url.get_backend_name() == "sqlite":
+        from registry.sql.engine_sqlite import open_sqlite
 
-    def creator() -> sqlite3.Connection:
-        uri = f"file:{quote(place)}?mode={mode}"
-        return sqlite3.connect(
-            uri, uri=True, isolation_level=None, timeout=_READ_TIMEOUT_S, cached_statements=256
-        )
-
-    engine = sa.create_engine("sqlite://", creator=creator, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with translated(place):
-        connection = engine.connect()
-        driver = connection.connection.driver_connection
-        try:
-            _prepare(driver, writable=writable)
-        except sqlite3.Error:
-            connection.close()
-            raise
-    return Database(place, connection, driver, writable)
-
-
-def _check_file(path: Path) -> None:
+        return open_sqlite(url, writable=writable, create=create)
     try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise NotFoundError(
-            f"there is no registry at {path}", code="no-such-registry", hint="Check the path."
-        ) from None
-    except OSError as exc:
-        raise StorageError(f"{path}: {exc.strerror}", code="cannot-open") from exc
-    if path.is_dir():
-        raise NotFoundError(
-            f"{path} is a directory, not a registry", code="no-such-registry", hint="Check the path."
-        )
-    if not os.access(path, os.R_OK):
-        raise StorageError(
-            f"{path} cannot be read", code="cannot-open", hint="Ask its owner for the right to read."
-        )
-
-
-def _prepare(driver: Any, *, writable: bool) -> None:
-    """Set what a connection needs; of these only the journal mode is kept in the file."""
-    driver.execute("PRAGMA foreign_keys = ON")
-    # Lists handed over to the database live in temporary tables: in memory, also beside a read-only file.
-    driver.execute("PRAGMA temp_store = MEMORY")
-    driver.execute("PRAGMA cache_size = -65536")
-    driver.create_function("stage_overlaps", 2, _overlaps, deterministic=True)
-    if not writable:
-        return
-    in_wal = driver.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    # In WAL mode NORMAL may lose the newest commits with the power, never consistency; a rollback journal needs FULL.
-    driver.execute(f"PRAGMA synchronous = {'NORMAL' if in_wal else 'FULL'}")
-
-
-def _overlaps(a: bytes | None, b: bytes | None) -> bool | None:
-    """Test two regions exactly; the join through common sky pixels has only brought candidates."""
-    if a is None or b is None:
-        return None
-    from registry.model.regions import overlaps
-
-    return bool(overlaps(a, b))
+        from registry.sql.engine_postgres import open_postgres
+    except ImportError as exc:
+        if exc.name and not exc.name.startswith("psycopg"):
+            raise
+        raise UsageError(
+            f"{redacted(url)} needs psycopg, which is not installed",
+            code="missing-package",
+            hint="Install the extra: pip install 'stage[postgres]'.",
+        ) from exc
+    return open_postgres(url, writable=writable)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
-from registry.errors import BusyError, IntegrityError, InternalError, StageError, StorageError
+from registry.errors import BusyError, IntegrityError, InternalError, StageError, StorageError, UsageError
 
-__all__ = ["ConstraintViolation", "damaged", "translate", "translated"]
+__all__ = ["ConstraintViolation", "damaged", "driver_errors", "translate", "translated"]
 
 _READERS_CANNOT = (
     "A writer was killed in the middle of a change; a reader must not repair it. "
@@ -45,6 +47,19 @@ _CONSTRAINTS = {
 }
 
 
+def driver_errors() -> tuple[type[Exception], ...]:
+    """Return what drivers raise, for an ``except`` clause; psycopg's only where it was loaded.
+
+    Returns
+    -------
+    tuple of type
+        Classes of exceptions.
+    """
+    psycopg: Any = sys.modules.get("psycopg")
+    ours: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, sqlite3.Error)
+    return ours if psycopg is None else (*ours, psycopg.Error)
+
+
 def translate(exc: BaseException, place: str) -> Exception:
     """Return what to raise in place of a driver's or SQLAlchemy's exception.
 
@@ -63,6 +78,16 @@ def translate(exc: BaseException, place: str) -> Exception:
     original = exc.orig if isinstance(exc, sa.exc.DBAPIError) and exc.orig is not None else exc
     if isinstance(original, sqlite3.Error):
         return _translate_sqlite(original, place)
+    if isinstance(original, OverflowError | UnicodeEncodeError):
+        return UsageError(f"{place} cannot hold a value: {original}", code="bad-value")
+    if hasattr(original, "sqlstate"):
+        from registry.sql.failures_postgres import translate_postgres
+
+        return translate_postgres(original, place)
+    if isinstance(exc, sa.exc.PendingRollbackError):
+        from registry.sql.failures_postgres import lost
+
+        return lost(place)
     if isinstance(exc, sa.exc.SQLAlchemyError):
         return InternalError(f"{place}: {exc}", code="bad-statement")
     return StorageError(f"{place}: {original}", code="database-failed")
@@ -152,5 +177,7 @@ def translated(place: str) -> Iterator[None]:
     """
     try:
         yield
-    except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
+    except (OverflowError, UnicodeEncodeError) as exc:
+        raise translate(exc, place) from exc
+    except driver_errors() as exc:
         raise translate(exc, place) from exc

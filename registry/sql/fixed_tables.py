@@ -5,9 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
-__all__ = ["IdType", "fixed_tables", "make_table"]
+__all__ = ["IdType", "LastId", "fixed_tables", "make_table", "string_type", "text_type"]
+
+
+class _Uuid(sa.types.UserDefinedType[Any]):
+    """PostgreSQL's type, given as hexadecimal digits; the driver hands it back as 16 bytes."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "UUID"
 
 
 class IdType(sa.types.TypeDecorator[bytes]):
@@ -35,9 +46,7 @@ class IdType(sa.types.TypeDecorator[bytes]):
         sqlalchemy.types.TypeEngine
             ``uuid`` or 16 bytes.
         """
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(postgresql.UUID(as_uuid=False))
-        return dialect.type_descriptor(sa.LargeBinary(16))
+        return dialect.type_descriptor(_Uuid() if dialect.name == "postgresql" else sa.LargeBinary(16))
 
     def process_bind_param(self, value: bytes | None, dialect: sa.Dialect) -> Any:
         """Turn 16 bytes into what the driver takes.
@@ -56,26 +65,60 @@ class IdType(sa.types.TypeDecorator[bytes]):
         """
         if value is None or dialect.name != "postgresql":
             return value
-        return bytes(value).hex()
+        return bytes(value).hex() if len(value) == 16 else None  # nothing has another one
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> bytes | None:
-        """Turn the driver's value into 16 bytes.
 
-        Parameters
-        ----------
-        value : object
-            What the driver gave.
-        dialect : sqlalchemy.Dialect
-            The database's.
+class LastId(FunctionElement[bytes]):
+    """The highest of the ids of a group of rows.
 
-        Returns
-        -------
-        bytes or None
-            An id.
-        """
-        if value is None or dialect.name != "postgresql":
-            return value  # type: ignore[no-any-return]
-        return bytes.fromhex(str(value).replace("-", ""))
+    Parameters
+    ----------
+    column : sqlalchemy.ColumnElement
+        Of `IdType`.
+    """
+
+    name = "last_id"
+    type = sa.LargeBinary()
+    inherit_cache = True
+
+
+@compiles(LastId)
+def _last_id(element: LastId, compiler: Any, **kw: Any) -> str:
+    return f"max({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(LastId, "postgresql")
+def _last_id_postgres(element: LastId, compiler: Any, **kw: Any) -> str:
+    # Older servers have no max() of uuid; digits in a text are in the same order.
+    text = f'CAST({compiler.process(element.clauses, **kw)} AS TEXT) COLLATE "C"'
+    return f"uuid_send(CAST(max({text}) AS UUID))"
+
+
+def string_type(length: int | None = None) -> sa.types.TypeEngine[str]:
+    """Return the type of a short text that is compared and sorted by its code points, in every database.
+
+    Parameters
+    ----------
+    length : int, optional
+        Most characters.
+
+    Returns
+    -------
+    sqlalchemy type
+        As SQLite does by itself; in PostgreSQL by collation ``C``.
+    """
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
+def text_type() -> sa.types.TypeEngine[str]:
+    """Return the type of a text of any length, compared and sorted as `string_type` is.
+
+    Returns
+    -------
+    sqlalchemy type
+        It.
+    """
+    return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 _INT = sa.BigInteger
@@ -119,23 +162,26 @@ def fixed_tables(metadata: sa.MetaData) -> dict[str, sa.Table]:
     """
     c, fk = sa.Column, sa.ForeignKey
     make_table(
-        "repository", metadata, c("key", sa.String, primary_key=True), c("value", sa.Text, nullable=False)
+        "repository",
+        metadata,
+        c("key", string_type(), primary_key=True),
+        c("value", text_type(), nullable=False),
     )
     make_table(
         "dataset_type", metadata,
         c("id", _SERIAL, primary_key=True),
-        c("name", sa.String(128), nullable=False, unique=True),
-        c("dimensions", sa.Text, nullable=False),
-        c("storage_class", sa.String(64), nullable=False),
+        c("name", string_type(128), nullable=False, unique=True),
+        c("dimensions", text_type(), nullable=False),
+        c("storage_class", string_type(64), nullable=False),
         c("is_calibration", sa.Boolean, nullable=False),
         clustered=False,
     )  # fmt: skip
     make_table(
         "collection", metadata,
         c("id", _SERIAL, primary_key=True),
-        c("name", sa.String(255), nullable=False, unique=True),
+        c("name", string_type(255), nullable=False, unique=True),
         c("type", sa.SmallInteger, nullable=False),
-        c("doc", sa.Text, nullable=False, server_default=""),
+        c("doc", text_type(), nullable=False, server_default=""),
         clustered=False,
     )  # fmt: skip
     make_table(
@@ -154,39 +200,39 @@ def fixed_tables(metadata: sa.MetaData) -> dict[str, sa.Table]:
     make_table(
         "artifact", metadata,
         c("id", IdType, fk("dataset.id", ondelete="CASCADE"), primary_key=True),
-        c("uri", sa.Text, nullable=False),
+        c("uri", text_type(), nullable=False),
         c("size", _INT, nullable=False),
-        c("checksum", sa.Text, nullable=False),
-        c("formatter", sa.String(64), nullable=False),
+        c("checksum", text_type(), nullable=False),
+        c("formatter", string_type(64), nullable=False),
     )  # fmt: skip
     make_table(
         "quantum", metadata,
         c("id", IdType, primary_key=True),
         c("attempt", sa.SmallInteger, primary_key=True),
         c("run_id", fk("collection.id"), nullable=False, index=True),
-        c("task", sa.String(128), nullable=False),
-        c("data_id", sa.Text, nullable=False),
-        c("status", sa.String(16), nullable=False),
+        c("task", string_type(128), nullable=False),
+        c("data_id", text_type(), nullable=False),
+        c("status", string_type(16), nullable=False),
         c("started_ns", _INT), c("finished_ns", _INT), c("cpu_ns", _INT), c("peak_bytes", _INT),
-        c("host", sa.Text), c("message", sa.Text),
+        c("host", text_type()), c("message", text_type()),
         c("graph_id", IdType),
     )  # fmt: skip
     make_table(
         "quantum_input", metadata,
         c("quantum_id", IdType, primary_key=True),
         c("dataset_id", IdType, primary_key=True, index=True),
-        c("connection", sa.String(64), primary_key=True),
+        c("connection", string_type(64), primary_key=True),
         c("was_read", sa.Boolean, nullable=False),
     )  # fmt: skip
     make_table(
         "quantum_output", metadata,
         c("quantum_id", IdType, primary_key=True),
         c("dataset_id", IdType, primary_key=True, index=True),
-        c("connection", sa.String(64), primary_key=True),
+        c("connection", string_type(64), primary_key=True),
     )  # fmt: skip
     make_table(
         "baseline", metadata,
-        c("kind", sa.String(64), primary_key=True),
+        c("kind", string_type(64), primary_key=True),
         c("key", sa.LargeBinary, primary_key=True),
         c("digest", sa.LargeBinary(16), nullable=False),
     )  # fmt: skip
@@ -194,35 +240,35 @@ def fixed_tables(metadata: sa.MetaData) -> dict[str, sa.Table]:
         "journal", metadata,
         c("operation", IdType, primary_key=True),
         c("item", sa.LargeBinary, primary_key=True),
-        c("state", sa.String(16), nullable=False),
-        c("payload", sa.Text, nullable=False, server_default="{}"),
+        c("state", string_type(16), nullable=False),
+        c("payload", text_type(), nullable=False, server_default="{}"),
         c("at_ns", _INT, nullable=False),
     )  # fmt: skip
     make_table(
         "push_ledger", metadata,
         c("id", IdType, primary_key=True),
         c("campaign_id", IdType, nullable=False),
-        c("campaign", sa.String(255), nullable=False),
-        c("who", sa.Text, nullable=False),
-        c("host", sa.Text, nullable=False),
+        c("campaign", string_type(255), nullable=False),
+        c("who", text_type(), nullable=False),
+        c("host", text_type(), nullable=False),
         c("at_ns", _INT, nullable=False),
-        c("runs", sa.Text, nullable=False),
-        c("summary", sa.Text, nullable=False),
+        c("runs", text_type(), nullable=False),
+        c("summary", text_type(), nullable=False),
     )  # fmt: skip
     make_table(
         "campaign", metadata,
         c("id", IdType, primary_key=True),
-        c("name", sa.String(255), nullable=False),
-        c("doc", sa.Text, nullable=False),
-        c("document", sa.Text, nullable=False),
+        c("name", string_type(255), nullable=False),
+        c("doc", text_type(), nullable=False),
+        c("document", text_type(), nullable=False),
         c("at_ns", _INT, nullable=False),
     )  # fmt: skip
     make_table(
         "history", metadata,
         c("position", _SERIAL, primary_key=True),
         c("at_ns", _INT, nullable=False),
-        c("command", sa.Text, nullable=False),
-        c("change", sa.Text, nullable=False),
+        c("command", text_type(), nullable=False),
+        c("change", text_type(), nullable=False),
         clustered=False,
     )  # fmt: skip
     return dict(metadata.tables)

@@ -2,60 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from registry.errors import QueryError, nearest
-from registry.model import regions
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionElement, DimensionGroup
 from registry.query import bound
 from registry.query.bind import bind as bind_expression
 from registry.query.bind import bind_order
 from registry.query.parser import parse
-from registry.query.types import Kind
-from registry.sql.schema import Schema
-from registry.sql.select import clause
+from registry.sql.question import Member, Question
+from registry.sql.relations import join_tables
+from registry.sql.session import Session
 from registry.sql.sources import Sources
 
-__all__ = ["NO_COLUMNS", "Member", "data_id_select", "dataset_select", "record_select"]
+__all__ = ["NO_COLUMNS", "Member", "data_id_query", "dataset_query", "record_query"]
 
 NO_COLUMNS = "there"
 """Name of the one column, of no meaning, of a question that asks for no dimensions."""
-
-_MOST_RANGES = 100
-
-
-@dataclass(frozen=True)
-class Member:
-    """Datasets of one type in some collections, as a subquery.
-
-    Parameters
-    ----------
-    subquery : sqlalchemy.FromClause
-        One column a dimension, and `extra`.
-    dimensions : tuple of str
-        The dimensions it has columns of; their records exist.
-    extra : tuple of str
-        Further columns that a dataset query returns.
-    unique : bool
-        Whether each data ID occurs once (find-first, or a mere test of existence).
-    """
-
-    subquery: sa.FromClause
-    dimensions: tuple[str, ...]
-    extra: tuple[str, ...] = ()
-    unique: bool = True
 
 
 @dataclass(frozen=True)
 class _Question:
     """What all kinds of query share."""
 
-    schema: Schema
+    session: Session
     group: DimensionGroup
     where: str = ""
     bind: Mapping[str, Any] | None = None
@@ -66,14 +42,15 @@ class _Question:
     order_by: Sequence[str] = ()
     elements: Sequence[str] = ()
 
-    def select(
+    @contextlib.contextmanager
+    def statement(
         self,
         columns: Sequence[str],
         extra: Sequence[sa.ColumnElement[Any]],
         limit: int | None,
         distinct: bool,
-    ) -> sa.Select[Any]:
-        """Return the statement.
+    ) -> Iterator[sa.Select[Any]]:
+        """Make the statement, and hold what it needs beside it.
 
         Parameters
         ----------
@@ -86,48 +63,41 @@ class _Question:
         distinct : bool
             Whether rows must not repeat.
 
-        Returns
-        -------
+        Yields
+        ------
         sqlalchemy.Select
-            One row a data ID.
+            One row a data ID; to be run within.
         """
         universe = self.group.universe
         asked = bind_expression(
             parse(self.where), universe, self.group, self.bind, data_id=self.data_id, defaults=self.defaults
         )
         order = bind_order(self.order_by, universe, self.group)
-        fields = [o.field for o in order]
         given = [n for m in self.members for n in m.dimensions]
-        listed = _dimension_columns(self.table, self.group)
-        sources = Sources(self.schema, asked.group.union(given, listed))
-        for member in self.members:
-            sources.add_given(member.subquery, member.dimensions, unique=member.unique, existing=True)
-        if self.table is not None:
-            sources.add_given(self.table, listed, unique=False, existing=False)
-        sources.complete(
-            [*self.elements, *asked.elements, *(f.element for f in fields if not f.is_key)],
-            [*columns, *asked.dimensions, *(f.column for f in fields if f.is_key)],
-        )
-        chosen = [sources.columns[n].label(n) for n in columns] + list(extra)
-        if not chosen:
-            # The data ID of no dimensions: SQL needs a column to say that it is there.
-            chosen = [sa.literal(1).label(NO_COLUMNS)]
-        statement = sa.select(*chosen).select_from(sources.from_clause)
-        terms = [*self._conditions(asked, sources), *sources.conditions]
-        if terms:
-            statement = statement.where(*terms)
-        repeats = sources.repeats or not set(sources.group.required) <= set(columns)
-        if distinct and repeats:
-            statement = statement.distinct()
-        keys = [n for n in self.group.required if n in columns]
-        return _ordered(statement, order, sources, keys, limit, distinct=distinct and repeats)
-
-    def _conditions(self, asked: bound.BoundExpression, sources: Sources) -> list[sa.ColumnElement[Any]]:
-        terms: list[sa.ColumnElement[Any]] = [sources.columns[n] == v for n, v in asked.data_id.items()]
-        for condition in bound.conjuncts(asked.root):
-            terms += _near(condition, self.schema, sources)
-            terms.append(clause(condition, sources.column))
-        return terms
+        listed = tuple(_dimension_columns(self.table, self.group))
+        question = Question(
+            self.session, join_tables, asked.group.union(given, listed), bound.conjuncts(asked.root), asked.data_id,
+            self.members, self.table, listed,
+        )  # fmt: skip
+        fields = [o.field for o in order]
+        with contextlib.ExitStack() as stack:
+            sources = question.sources(
+                stack,
+                [*self.elements, *(f.element for f in fields if not f.is_key)],
+                [*columns, *(f.column for f in fields if f.is_key)],
+            )
+            chosen = [sources.columns[n].label(n) for n in columns] + list(extra)
+            if not chosen:
+                # The data ID of no dimensions: SQL needs a column to say that it is there.
+                chosen = [sa.literal(1).label(NO_COLUMNS)]
+            statement = sa.select(*chosen).select_from(sources.from_clause)
+            if sources.conditions:
+                statement = statement.where(*sources.conditions)
+            repeats = sources.repeats or not set(sources.group.required) <= set(columns)
+            if distinct and repeats:
+                statement = statement.distinct()
+            keys = [n for n in self.group.required if n in columns]
+            yield _ordered(statement, order, sources, keys, limit, distinct=distinct and repeats)
 
 
 def _dimension_columns(table: sa.FromClause | None, group: DimensionGroup) -> list[str]:
@@ -145,26 +115,6 @@ def _dimension_columns(table: sa.FromClause | None, group: DimensionGroup) -> li
                 hint=nearest(name, known),
             )
     return names
-
-
-def _near(condition: bound.Node, schema: Schema, sources: Sources) -> list[sa.ColumnElement[Any]]:
-    """Return a quick test that precedes the exact one, where a region must overlap a constant one."""
-    if not isinstance(condition, bound.Overlaps) or condition.kind is not Kind.REGION:
-        return []
-    sides = (condition.left, condition.right)
-    field = next((s for s in sides if isinstance(s, bound.Field)), None)
-    constant = next((s for s in sides if isinstance(s, bound.Const)), None)
-    skypix = sources.universe.common_skypix
-    if field is None or constant is None or skypix is None:
-        return []
-    ranges = regions.pixel_ranges(constant.value, skypix)
-    if len(ranges) > _MOST_RANGES:
-        return []
-    table = schema.overlap(field.element).alias()
-    keys = sources.universe.elements[field.element].required
-    pixels = sa.or_(sa.false(), *(table.c.skypix.between(a, b - 1) for a, b in ranges))
-    held = sa.select(*(table.c[n] for n in keys)).where(pixels)
-    return [sa.tuple_(*(sources.columns[n] for n in keys)).in_(held)]
 
 
 def _ordered(
@@ -201,8 +151,9 @@ def _ordered(
     return statement.order_by(*by).limit(limit)
 
 
-def data_id_select(
-    schema: Schema,
+@contextlib.contextmanager
+def data_id_query(
+    session: Session,
     group: DimensionGroup,
     *,
     where: str = "",
@@ -215,13 +166,13 @@ def data_id_select(
     limit: int | None = None,
     distinct: bool = True,
     columns: Sequence[str] | None = None,
-) -> sa.Select[Any]:
+) -> Iterator[sa.Select[Any]]:
     """Ask for data IDs.
 
     Parameters
     ----------
-    schema : Schema
-        The tables.
+    session : Session
+        Where it will be run.
     group : DimensionGroup
         The dimensions.
     where : str
@@ -245,10 +196,10 @@ def data_id_select(
     columns : sequence of str, optional
         Which dimensions to return; by default all of the group, implied ones too.
 
-    Returns
-    -------
+    Yields
+    ------
     sqlalchemy.Select
-        One column a dimension; `NO_COLUMNS` where there are none.
+        To be run within. One column a dimension; `NO_COLUMNS` where there are none.
 
     Raises
     ------
@@ -257,12 +208,14 @@ def data_id_select(
     DataIdError
         If `data_id` has an unknown dimension or a value of the wrong type.
     """
-    question = _Question(schema, group, where, bind, data_id, defaults, table, members, order_by)
-    return question.select(group.names if columns is None else columns, (), limit, distinct)
+    question = _Question(session, group, where, bind, data_id, defaults, table, members, order_by)
+    with question.statement(group.names if columns is None else columns, (), limit, distinct) as statement:
+        yield statement
 
 
-def record_select(
-    schema: Schema,
+@contextlib.contextmanager
+def record_query(
+    session: Session,
     element: DimensionElement,
     *,
     where: str = "",
@@ -270,15 +223,16 @@ def record_select(
     data_id: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
     table: sa.FromClause | None = None,
+    members: Sequence[Member] = (),
     order_by: Sequence[str] = (),
     limit: int | None = None,
-) -> sa.Select[Any]:
+) -> Iterator[sa.Select[Any]]:
     """Ask for the records of one element.
 
     Parameters
     ----------
-    schema : Schema
-        The tables.
+    session : Session
+        Where it will be run.
     element : DimensionElement
         The element.
     where : str
@@ -291,15 +245,17 @@ def record_select(
         Values of governors, for those that the question leaves open.
     table : sqlalchemy.FromClause, optional
         Rows to keep to: its columns are dimensions.
+    members : sequence of Member
+        Other datasets that must exist.
     order_by : sequence of str
         As for data IDs; always ends with the keys.
     limit : int, optional
         Most rows.
 
-    Returns
-    -------
+    Yields
+    ------
     sqlalchemy.Select
-        Columns as ``element.record_columns``, in order of the keys.
+        To be run within. Columns as ``element.record_columns``, in order of the keys.
 
     Raises
     ------
@@ -312,20 +268,22 @@ def record_select(
         raise QueryError(
             f"'{element.name}' has no records: its pixels are computed", code="query-unsupported"
         )
-    group = schema.universe.group(element.required)
+    group = session.schema.universe.group(element.required)
     elements = [element.name] if element.has_table else []
     question = _Question(
-        schema, group, where, bind, data_id, defaults, table, (), order_by or element.required, elements
+        session, group, where, bind, data_id, defaults, table, members, order_by or element.required, elements
     )
-    if not element.has_table:
-        return question.select(element.required, (), limit, distinct=True)
-    records = schema.dimension(element.name)
-    extra = [records.c[n] for n in element.record_columns if n not in element.required]
-    return question.select(element.required, extra, limit, distinct=True)
+    extra = []
+    if element.has_table:
+        records = session.schema.dimension(element.name)
+        extra = [records.c[n] for n in element.record_columns if n not in element.required]
+    with question.statement(element.required, extra, limit, distinct=True) as statement:
+        yield statement
 
 
-def dataset_select(
-    schema: Schema,
+@contextlib.contextmanager
+def dataset_query(
+    session: Session,
     dataset_type: DatasetType,
     member: Member,
     *,
@@ -334,15 +292,16 @@ def dataset_select(
     data_id: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
     table: sa.FromClause | None = None,
+    members: Sequence[Member] = (),
     order_by: Sequence[str] = (),
     limit: int | None = None,
-) -> sa.Select[Any]:
+) -> Iterator[sa.Select[Any]]:
     """Ask for datasets of one type.
 
     Parameters
     ----------
-    schema : Schema
-        The tables.
+    session : Session
+        Where it will be run.
     dataset_type : DatasetType
         The type.
     member : Member
@@ -357,15 +316,17 @@ def dataset_select(
         Values of governors, for those that the question leaves open.
     table : sqlalchemy.FromClause, optional
         Rows to keep to: its columns are dimensions.
+    members : sequence of Member
+        Other datasets that must exist.
     order_by : sequence of str
         Names, with ``-`` before them for the reverse.
     limit : int, optional
         Most rows.
 
-    Returns
-    -------
+    Yields
+    ------
     sqlalchemy.Select
-        The required dimensions of the type, then ``member.extra``. Dimension tables are joined only where
+        To be run within. The required dimensions of the type, then ``member.extra``. Dimension tables are joined only where
         the condition needs them.
 
     Raises
@@ -378,6 +339,7 @@ def dataset_select(
     group = dataset_type.dimensions
     # Several datasets may have one data ID here, and each is a row: the extra columns tell them apart.
     member = Member(member.subquery, member.dimensions, member.extra, unique=True)
-    question = _Question(schema, group, where, bind, data_id, defaults, table, (member,), order_by)
+    question = _Question(session, group, where, bind, data_id, defaults, table, (member, *members), order_by)
     extra = [member.subquery.c[n] for n in member.extra]
-    return question.select(group.required, extra, limit, distinct=True)
+    with question.statement(group.required, extra, limit, distinct=True) as statement:
+        yield statement

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from registry.model.digest import digest_json
 from registry.sql.collections import run_entry
 from registry.sql.dataset_types import all_types
+from registry.sql.fixed_tables import LastId
 from registry.sql.session import Session
 
 __all__ = ["run_marks"]
@@ -43,39 +44,42 @@ def run_marks(session: Session, runs: Sequence[str]) -> dict[str, str]:
 
     Notes
     -----
-    The database scans the RUN's rows and hands over a few numbers: 50 ms for 10^5 datasets and 3 * 10^4 quanta.
+    The database scans the runs' rows and hands over a few numbers, in one statement for each set of dimensions and one
+    for quanta: 50 ms for 10^5 datasets and 3 * 10^4 quanta.
     """
+    numbers = {run_entry(session, name).id: name for name in dict.fromkeys(runs)}
+    datasets, quanta = _datasets(session, list(numbers)), _quanta(session, list(numbers))
+    return {name: digest_json([sorted(datasets[n]), sorted(quanta[n])]) for n, name in numbers.items()}
+
+
+def _datasets(session: Session, runs: list[int]) -> dict[int, list[list[Any]]]:
     types = {e.id: e.type for e in all_types(session)}
-    groups = list(dict.fromkeys(t.dimensions for t in types.values()))
-    out = {}
-    for name in dict.fromkeys(runs):
-        number = run_entry(session, name).id
-        datasets: list[Any] = []
-        for group in groups:
-            datasets += [
-                (types[k].name, n, last.hex())
-                for k, n, last in _datasets(session, session.schema.tags(group), number)
-            ]
-        out[name] = digest_json([sorted(datasets), sorted(map(list, _quanta(session, number)))])
+    out: dict[int, list[list[Any]]] = {n: [] for n in runs}
+    for group in dict.fromkeys(t.dimensions for t in types.values()):
+        t = session.schema.tags(group)
+        last = LastId(t.c.dataset_id).label("last")
+        statement = (
+            sa.select(t.c.collection_id, t.c.dataset_type_id, sa.func.count().label("n"), last)
+            .where(t.c.collection_id.in_(runs))
+            .group_by(t.c.collection_id, t.c.dataset_type_id)
+        )
+        for run, kind, n, highest in session.fetch(statement).rows():
+            out[run].append([types[kind].name, n, highest.hex()])
     return out
 
 
-def _datasets(session: Session, tags: sa.Table, run: int) -> list[tuple[Any, ...]]:
-    last = sa.func.max(tags.c.dataset_id, type_=tags.c.dataset_id.type).label("last")
-    statement = (
-        sa.select(tags.c.dataset_type_id, sa.func.count().label("n"), last)
-        .where(tags.c.collection_id == run)
-        .group_by(tags.c.dataset_type_id)
-    )
-    return session.fetch(statement).rows()
-
-
-def _quanta(session: Session, run: int) -> list[tuple[Any, ...]]:
+def _quanta(session: Session, runs: list[int]) -> dict[int, list[list[Any]]]:
     q = session.schema["quantum"]
     total = sa.func.sum(sa.func.coalesce(q.c.finished_ns, 0) % _PRIME).label("times")
     statement = (
-        sa.select(q.c.status, sa.func.count().label("n"), sa.func.sum(q.c.attempt).label("attempts"), total)
-        .where(q.c.run_id == run)
-        .group_by(q.c.status)
-    )
-    return session.fetch(statement).rows()
+        sa.select(
+            q.c.run_id, q.c.status, sa.func.count().label("n"),
+            sa.func.sum(q.c.attempt).label("attempts"), total,
+        )
+        .where(q.c.run_id.in_(runs))
+        .group_by(q.c.run_id, q.c.status)
+    )  # fmt: skip
+    out: dict[int, list[list[Any]]] = {n: [] for n in runs}
+    for run, *rest in session.fetch(statement).rows():
+        out[run].append(rest)
+    return out

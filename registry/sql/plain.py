@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from registry.errors import AlreadyExistsError, NotFoundError, UsageError, nearest
 from registry.model.columns import Columns
@@ -57,18 +57,40 @@ def insert_from(
     ConstraintViolation
         If the database refuses a row.
     """
-    dialect = postgresql if session.database.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(table).from_select(names, rows)
+    standard = session.database.dialect.name == "postgresql"
     key = [c.name for c in table.primary_key]
+    # Loading the dialect that is not in use takes as long as a small question.
+    module = import_module(f"sqlalchemy.dialects.{'postgresql' if standard else 'sqlite'}")
+    insert = module.insert(table).from_select(names, rows)
     if on_existing == "skip":
         insert = insert.on_conflict_do_nothing(index_elements=key)
     elif on_existing == "replace":
         rest = {n: insert.excluded[n] for n in names if n not in key}
-        if rest:
+        if rest and not _may_only_add(session, table):
             insert = insert.on_conflict_do_update(index_elements=key, set_=rest)
-        else:
+        elif not rest:
             insert = insert.on_conflict_do_nothing(index_elements=key)
-    return session.execute(insert)
+    n_rows = session.execute(insert)
+    session.database.written(table, n_rows)
+    return n_rows
+
+
+def _may_only_add(session: Session, table: sa.Table) -> bool:
+    """Tell whether this user may replace no row: asking for it would be refused even where none is there."""
+    if session.database.dialect.name != "postgresql":
+        return False
+    asked = "SELECT has_any_column_privilege(quote_ident(%s)::regclass, 'UPDATE')"
+    return not session.database.query(asked, [table.name])[0][0]
+
+
+def _last_of_each(stash: sa.FromClause, names: list[str], key: list[str]) -> sa.Select[Any]:
+    """Keep of rows with one key the last, as SQLite does; PostgreSQL refuses to replace a row twice at once."""
+    later = sa.func.row_number().over(
+        partition_by=[stash.c[n] for n in key], order_by=stash.c[ORDINAL].desc()
+    )
+    ranked = sa.select(*(stash.c[n] for n in names), stash.c[ORDINAL], later.label("place_")).subquery()
+    chosen = sa.select(*(ranked.c[n] for n in names)).where(ranked.c.place_ == 1)
+    return chosen.order_by(ranked.c[ORDINAL])
 
 
 def plain_table(session: Session, name: str) -> sa.Table:
@@ -184,15 +206,18 @@ def insert_rows(session: Session, table: sa.Table, rows: Columns, on_existing: O
     names = [c.name for c in table.c if c.name in rows]
     types = {n: table.c[n].type for n in names}
     with session.stash(rows, types, numbered=True) as stash:
-        chosen = sa.select(*(stash.c[n] for n in names)).order_by(stash.c[ORDINAL])
+        chosen = sa.select(*(stash.c[n] for n in names)).where(sa.true()).order_by(stash.c[ORDINAL])
+        key = [c.name for c in table.primary_key if c.name in rows]
+        if on_existing == "replace" and key and session.database.dialect.name == "postgresql":
+            chosen = _last_of_each(stash, names, key)
         try:
             with session.savepoint():
-                return insert_from(session, table, names, chosen.where(sa.true()), on_existing)
+                return insert_from(session, table, names, chosen, on_existing)
         except ConstraintViolation as exc:
             raise _explain(session, stash, table, exc) from exc
 
 
-def _explain(session: Session, stash: sa.Table, table: sa.Table, exc: ConstraintViolation) -> Exception:
+def _explain(session: Session, stash: sa.FromClause, table: sa.Table, exc: ConstraintViolation) -> Exception:
     key = [c.name for c in table.primary_key]
     if exc.kind == "unique" and all(n in stash.c for n in key):
         taken = first_existing(session, stash, table, key)

@@ -4,27 +4,29 @@ Names a reader meets in a database:
 
 - ``dim_<element>``: dimension records; the key column of a dimension bears the dimension's own name.
 - ``overlap_<element>``: which pixels of the common sky pixelisation a record's region touches.
+- ``overlap_<element>_<element>``: which records of two elements have regions that touch.
 - ``tags_<dimensions>``: which dataset a collection holds for a dataset type and data ID.
 - ``calibs_<dimensions>``: the same with a span of validity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from itertools import combinations, product
 from typing import Any
 
 import sqlalchemy as sa
 
 from registry.model.digest import digest_json
 from registry.model.dimensions import Column, DimensionElement, DimensionGroup, DimensionUniverse
-from registry.sql.fixed_tables import IdType, fixed_tables, make_table
+from registry.sql.fixed_tables import IdType, fixed_tables, make_table, string_type
 
 __all__ = ["Schema"]
 
 
 _INT = sa.BigInteger
-_KEY_TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
-    "string": sa.String,
+_KEY_TYPES: dict[str, Callable[[], sa.types.TypeEngine[Any]]] = {
+    "string": string_type,
     "int": sa.BigInteger,
     "float": sa.Double,
     "bool": sa.Boolean,
@@ -33,12 +35,16 @@ _KEY_TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
 }
 
 
-def _short(prefix: str, group: DimensionGroup) -> str:
-    """Name a table after dimensions, within PostgreSQL's 63 characters."""
-    readable = f"{prefix}_{'_'.join(group.required) or 'none'}"
-    if len(readable) <= 50:
+ANY_SKY = "htm7"
+"""Pixels by which regions are compared in a universe that names no common pixelisation."""
+
+
+def _short(prefix: str, names: Iterable[str], taken: Container[str] = ()) -> str:
+    """Name a table after what it relates, within PostgreSQL's 63 characters."""
+    readable = f"{prefix}_{'_'.join(names) or 'none'}"
+    if len(readable) <= 50 and readable not in taken:
         return readable
-    return f"{prefix}_{digest_json(group.key)[:16]}"
+    return f"{prefix}_{digest_json(','.join(names))[:16]}"
 
 
 class Schema:
@@ -57,6 +63,8 @@ class Schema:
         for element in universe.elements.values():
             if element.has_table:
                 self._define_element(element)
+        self.pairs = {(a.name, b.name): self._define_pair(a, b) for a, b in self._related()}
+        """Tables of the records of two elements with regions that touch."""
 
     def __getitem__(self, name: str) -> sa.Table:
         """Return a fixed table by name."""
@@ -92,6 +100,27 @@ class Schema:
         """
         return self.metadata.tables[f"overlap_{name}"]
 
+    @property
+    def skypix(self) -> str:
+        """The pixelisation that the tables of `overlap` are in."""
+        return self.universe.common_skypix or ANY_SKY
+
+    def pair(self, one: str, other: str) -> sa.Table | None:
+        """Return the table of the records of two elements with regions that touch.
+
+        Parameters
+        ----------
+        one, other : str
+            Two elements, in any order.
+
+        Returns
+        -------
+        sqlalchemy.Table or None
+            The required dimensions of both; None where none is kept.
+        """
+        found = self.pairs.get((one, other))
+        return self.pairs.get((other, one)) if found is None else found
+
     def universe_tables(self) -> list[sa.Table]:
         """Return the tables of the universe's elements in order of reference.
 
@@ -115,7 +144,7 @@ class Schema:
         sqlalchemy.Table
             collection_id, dataset_type_id, one column a required dimension, dataset_id.
         """
-        name = _short("tags", group)
+        name = _short("tags", group.required)
         found = self.metadata.tables.get(name)
         if found is not None:
             return found
@@ -143,7 +172,7 @@ class Schema:
         sqlalchemy.Table
             As `tags`, with ``valid_begin`` and ``valid_end`` in TAI nanoseconds, half-open.
         """
-        name = _short("calibs", group)
+        name = _short("calibs", group.required)
         found = self.metadata.tables.get(name)
         if found is not None:
             return found
@@ -200,11 +229,39 @@ class Schema:
                 self._reference(element, ondelete="CASCADE"),
             )  # fmt: skip
 
+    def _related(self) -> Iterator[tuple[DimensionElement, DimensionElement]]:
+        """Yield the elements whose regions are held against each other: of two families, and not fixed by one another."""
+        for family, other in combinations(self.universe.on_sky, 2):
+            for a, b in product(family, other):
+                if (
+                    a.has_table
+                    and b.has_table
+                    and not (self.universe.fixes(a, b) or self.universe.fixes(b, a))
+                ):
+                    yield a, b
+
+    def _define_pair(self, a: DimensionElement, b: DimensionElement) -> sa.Table:
+        name = _short("overlap", (a.name, b.name), self.metadata.tables)
+        one, other = self._from_coarse_to_fine(a), self._from_coarse_to_fine(b)
+        return make_table(
+            name, self.metadata,
+            *self._dimension_columns((*one, *(n for n in other if n not in one))),
+            self._reference(a, ondelete="CASCADE"), self._reference(b, ondelete="CASCADE"),
+            # The other way round, and for deletions.
+            sa.Index(f"ix_{name}", *other),
+        )  # fmt: skip
+
+    def _from_coarse_to_fine(self, element: DimensionElement) -> tuple[str, ...]:
+        """Order the key of an element so that all that one record of a less precise one holds lies together."""
+        family = next(f for f in self.universe.on_sky if element in f)
+        known = [n for e in family for n in e.required if n in element.required]
+        return tuple(dict.fromkeys([*known, *element.required]))
+
     def _dimension_type(self, name: str) -> sa.types.TypeEngine[Any]:
         key = self.universe.elements[name].key
         if key is None:
             raise ValueError(f"{name} has no key")
-        return sa.String(key.length or 255) if key.type == "string" else sa.BigInteger()
+        return string_type(key.length or 255) if key.type == "string" else sa.BigInteger()
 
     def _dimension_columns(self, names: tuple[str, ...]) -> Iterator[sa.Column[Any]]:
         for name in names:

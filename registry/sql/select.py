@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
 
@@ -17,7 +18,7 @@ from registry.model.times import UNBOUNDED_BEGIN, UNBOUNDED_END
 from registry.query import bound
 from registry.query.types import Kind
 
-__all__ = ["ColumnLookup", "clause", "overlaps"]
+__all__ = ["ColumnLookup", "Ready", "clause", "fields_of"]
 
 Clause = sa.ColumnElement[Any]
 ColumnLookup = Callable[[bound.Field], Clause]
@@ -84,25 +85,68 @@ def _in_long_list_sqlite(element: _InLongList, compiler: Any, **kw: Any) -> str:
 @compiles(_InLongList)
 def _in_long_list_standard(element: _InLongList, compiler: Any, **kw: Any) -> str:
     value, document = element.clauses
-    kind = compiler.dialect.type_compiler_instance.process(value.type)
-    listed = f"SELECT CAST(v AS {kind}) FROM json_array_elements_text(CAST({compiler.process(document, **kw)} AS json)) AS t(v)"
+    kind, collate, order = compiler.dialect.type_compiler_instance.process(value.type).partition(" COLLATE ")
+    listed = f"SELECT CAST(v AS {kind}){collate}{order} FROM json_array_elements_text(CAST({compiler.process(document, **kw)} AS json)) AS t(v)"
     return f"({compiler.process(value, **kw)} IN ({listed}))"
 
 
-def overlaps(a: Clause, b: Clause) -> Clause:
-    """Return the exact test of two regions.
+class _Truncated(FunctionElement[Any]):
+    """A number without its fraction, as an integer."""
+
+    name = "stage_truncated"
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(_Truncated)
+def _truncated_standard(element: _Truncated, compiler: Any, **kw: Any) -> str:
+    return f"CAST(trunc({compiler.process(element.clauses, **kw)}) AS BIGINT)"
+
+
+@compiles(_Truncated, "sqlite")
+def _truncated_sqlite(element: _Truncated, compiler: Any, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS INTEGER)"
+
+
+@dataclass(frozen=True, eq=False)
+class Ready(bound.Node):
+    """A condition that was answered before the statement is run, or that no other node can say.
 
     Parameters
     ----------
-    a, b : sqlalchemy.ColumnElement
-        Encoded regions.
-
-    Returns
-    -------
-    sqlalchemy.ColumnElement
-        A call of the SQL function ``stage_overlaps``, which the engine registers.
+    make : callable
+        Gives its clause, from the columns of its fields.
+    fields : tuple of Field
+        The columns that it needs.
     """
-    return sa.func.stage_overlaps(a, b, type_=sa.Boolean())
+
+    make: Callable[[ColumnLookup], Clause]
+    fields: tuple[bound.Field, ...]
+
+
+def fields_of(node: bound.Node) -> Iterator[bound.Field]:
+    """Find the columns in a condition.
+
+    Parameters
+    ----------
+    node : Node
+        A condition, `Ready` ones in it perhaps.
+
+    Yields
+    ------
+    Field
+        Each column, as often as it occurs.
+    """
+    match node:
+        case Ready(fields=fields):
+            yield from fields
+        case bound.Not(operand=operand):
+            yield from fields_of(operand)
+        case bound.And(operands=operands) | bound.Or(operands=operands):
+            for operand in operands:
+                yield from fields_of(operand)
+        case _:
+            yield from bound.fields(node)
 
 
 def clause(node: bound.Node, columns: ColumnLookup) -> Clause:
@@ -126,6 +170,11 @@ def clause(node: bound.Node, columns: ColumnLookup) -> Clause:
 @singledispatch
 def _clause(node: bound.Node, columns: ColumnLookup) -> Clause:  # noqa: ARG001
     raise InternalError(f"{type(node).__name__} is not a condition")
+
+
+@_clause.register
+def _(node: Ready, columns: ColumnLookup) -> Clause:
+    return node.make(columns)
 
 
 @_clause.register
@@ -181,16 +230,30 @@ def _(node: bound.Field, columns: ColumnLookup) -> Clause:
 
 @_term.register
 def _(node: bound.Negate, columns: ColumnLookup) -> Clause:
-    return -_term(node.operand, columns)
+    return -_roomy(_term(node.operand, columns), node.kind)
 
 
 @_term.register
 def _(node: bound.Arithmetic, columns: ColumnLookup) -> Clause:
     left, right = _term(node.left, columns), _term(node.right, columns)
+    if node.operator == "%":
+        left, right = (_without_fraction(_term(n, columns), n) for n in (node.left, node.right))
     if node.operator in "/%":
         # Databases differ on division by zero; here it is null everywhere.
         right = sa.func.nullif(right, 0, type_=right.type)
+    left = sa.cast(left, sa.Double()) if node.operator == "/" else _roomy(left, node.kind)
     return _ARITHMETIC[node.operator](left, right)
+
+
+def _roomy(number: Clause, kind: Kind) -> Clause:
+    """Return an integer as a number that does not run over; what is no integer already is one."""
+    return sa.cast(number, sa.Numeric()) if kind is Kind.INT else number
+
+
+def _without_fraction(number: Clause, node: bound.Node) -> Clause:
+    """Return the quotient of integers as an integer, so that a remainder can be taken of it."""
+    kind = getattr(node, "kind", None)
+    return number if kind is Kind.INT else _Truncated(number)
 
 
 def _is_timespan(node: bound.Node) -> bool:
@@ -221,14 +284,16 @@ def _(node: bound.Compare, columns: ColumnLookup) -> Clause:
 def _(node: bound.Overlaps, columns: ColumnLookup) -> Clause:
     left, right = node.left, node.right
     if node.kind is Kind.REGION:
-        return overlaps(_term(left, columns), _term(right, columns))
+        raise InternalError("a test of regions is to be answered before the statement is made")
     for moment, span in ((left, right), (right, left)):
         if not _is_timespan(moment):
             begin, end = _ends(span, columns)
             time = _term(moment, columns)
             return sa.and_(begin <= time, time < end)
     a, b = _ends(left, columns), _ends(right, columns)
-    return sa.and_(a[0] < b[1], b[0] < a[1], a[0] < a[1], b[0] < b[1])
+    # A constant span that is empty has ends that overlap nothing; one that is stored may begin where it ends.
+    stored = [begin < end for (begin, end), side in ((a, left), (b, right)) if isinstance(side, bound.Field)]
+    return sa.and_(a[0] < b[1], b[0] < a[1], *stored)
 
 
 @_clause.register
@@ -240,8 +305,13 @@ def _(node: bound.Contains, columns: ColumnLookup) -> Clause:
         by_type.setdefault(type(item), []).append(item)
     tests += [_in_list(value, items) for items in by_type.values()]
     for first, last, step in node.ranges:
-        test = value.between(first, last)
-        tests.append(sa.and_(test, (value - first) % step == 0) if step > 1 else test)
+        # A quotient with a fraction is in a range between two integers of it; steps are counted without the fraction.
+        test: Clause = value.between(first, last)
+        if step > 1:
+            whole = _without_fraction(value, node.operand)
+            # Remainders first: the difference of two integers may be beyond 64 bits.
+            test = sa.and_(test, (whole % step - first % step) % step == 0)
+        tests.append(test)
     tests += [value == _term(other, columns) for other in node.others]
     if node.null:
         tests.append(value.is_(None))
@@ -252,9 +322,9 @@ def _(node: bound.Contains, columns: ColumnLookup) -> Clause:
 def _in_list(value: Clause, items: Sequence[Any]) -> Clause:
     if len(items) > _LONG_LIST:
         return _InLongList(value, sa.literal(json.dumps(items), sa.Text()))
-    if isinstance(items[0], float):
-        return value.in_([_literal(i, Kind.FLOAT) for i in items])
-    return value.in_(items)
+    kind = {float: Kind.FLOAT, int: Kind.INT}.get(type(items[0]))
+    # Numbers say what they are: a driver would send each as the smallest type that holds it, and compare as that.
+    return value.in_(items if kind is None else [_literal(i, kind) for i in items])
 
 
 def _patterns(pattern: str) -> tuple[Clause, Clause]:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateTable
 
 from registry.errors import UsageError
 from registry.model.columns import Array, Columns
 from registry.sql.engine import Database
-from registry.sql.failures import translate, translated
+from registry.sql.failures import translated
 from registry.sql.fixed_tables import IdType
+from registry.sql.keys import check_parameters, check_values
 from registry.sql.schema import Schema
 
 __all__ = ["ORDINAL", "Session", "Statements"]
 
 ORDINAL = "ordinal"
 """Name of the column that numbers the rows of a stash in the order they were handed over."""
+
+
+_Parameter = tuple[str, Callable[[Any], Any] | None]
 
 
 class Statements:
@@ -35,11 +37,10 @@ class Statements:
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self.dialect = dialect
-        self._texts: dict[object, tuple[str, tuple[str, ...]]] = {}
-        self.stashes: dict[object, tuple[sa.Table, str, str]] = {}
+        self._texts: dict[object, tuple[str, list[_Parameter]]] = {}
 
-    def text(self, key: object, make: Callable[[], Any]) -> tuple[str, tuple[str, ...]]:
-        """Return a statement's text and the names of its parameters in order.
+    def text(self, key: object, make: Callable[[], Any]) -> tuple[str, list[_Parameter]]:
+        """Return a statement's text and its parameters in order.
 
         Parameters
         ----------
@@ -50,14 +51,22 @@ class Statements:
 
         Returns
         -------
-        (str, tuple of str)
-            For the driver.
+        (str, list of (str, callable or None))
+            For the driver: the names of the values to give, and what makes the driver's value of each.
         """
         found = self._texts.get(key)
         if found is None:
             compiled = make().compile(dialect=self.dialect, compile_kwargs={"render_postcompile": True})
-            found = self._texts[key] = (str(compiled), tuple(compiled.positiontup or ()))
+            types = {name: bind.type for name, bind in compiled.binds.items()}
+            names = compiled.positiontup or ()
+            found = self._texts[key] = (str(compiled), [(n, self._maker(types[n])) for n in names])
         return found
+
+    def _maker(self, declared: sa.types.TypeEngine[Any]) -> Callable[[Any], Any] | None:
+        # Only ids differ between databases; SQLAlchemy's other processors cost more than they do.
+        if not isinstance(declared, IdType):
+            return None
+        return declared.dialect_impl(self.dialect).bind_processor(self.dialect)
 
 
 class Session:
@@ -138,11 +147,34 @@ class Session:
         list of tuple
             The driver's rows.
         """
+        check_parameters(parameters)
         text, names = self.statements.text(key, make)
-        try:
-            return self.database.driver.execute(text, [parameters[n] for n in names]).fetchall()  # type: ignore[no-any-return]
-        except sqlite3.Error as exc:
-            raise translate(exc, self.place) from exc
+        values = [parameters[n] if to is None else to(parameters[n]) for n, to in names]
+        return self.database.query(text, values)
+
+    def insert_row(self, table: sa.Table, row: Mapping[str, Any]) -> None:
+        """Insert one row, by a statement that is compiled once.
+
+        Parameters
+        ----------
+        table : sqlalchemy.Table
+            Where.
+        row : mapping of str to object
+            Values of its columns, which have been checked.
+
+        Raises
+        ------
+        ConstraintViolation
+            If the database refuses it.
+        """
+
+        def make() -> sa.Insert:
+            # Hot statements are asked for rows: this one gives one of nothing but a number.
+            return sa.insert(table).values(dict.fromkeys(row)).returning(sa.literal_column("1"))
+
+        text, names = self.statements.text(("insert", table.name, *row), make)
+        self.database.query(text, [row[n] if to is None else to(row[n]) for n, to in names])
+        self.database.written(table, 1)
 
     def execute(self, statement: sa.Executable, **parameters: Any) -> int:
         """Run a statement that writes.
@@ -164,8 +196,11 @@ class Session:
         ConstraintViolation
             If the database refuses the rows.
         """
+        check_parameters(parameters, statement.table if isinstance(statement, sa.Insert) else None)
         with translated(self.place):
-            result = self.database.connection.execute(statement, parameters)
+            # The number is gone with the cursor, unless it is asked for beforehand.
+            kept = {"preserve_rowcount": True}
+            result = self.database.connection.execute(statement, parameters, execution_options=kept)
             return int(getattr(result, "rowcount", 0))
 
     @contextlib.contextmanager
@@ -177,15 +212,14 @@ class Session:
         None
             Nothing.
         """
-        self._run("SAVEPOINT part")
+        self.database.run("SAVEPOINT part")
         try:
             yield
         except BaseException:
-            if self.database.driver.in_transaction:
-                self._run("ROLLBACK TO part")
-                self._run("RELEASE part")
+            if self.database.in_transaction:
+                self.database.run_all(["ROLLBACK TO part", "RELEASE part"])
             raise
-        self._run("RELEASE part")
+        self.database.run("RELEASE part")
 
     @contextlib.contextmanager
     def stash(
@@ -195,7 +229,7 @@ class Session:
         *,
         numbered: bool = False,
         key: Sequence[str] = (),
-    ) -> Iterator[sa.Table]:
+    ) -> Iterator[sa.FromClause]:
         """Hand rows over to the database for as long as a few statements need them.
 
         Parameters
@@ -205,77 +239,49 @@ class Session:
         types : mapping of str to sqlalchemy type
             Which columns to hand over, in what form.
         numbered : bool
-            Whether to add the column `ORDINAL`: 0, 1, … in the order of the rows.
+            Whether to add the column `ORDINAL`: 0, 1, … in the order of the rows. So are rows that are to be kept:
+            their values are checked.
         key : sequence of str
             Columns that are unique together and never null, by which rows will be looked up.
 
         Yields
         ------
-        sqlalchemy.Table
-            A temporary table; gone afterwards.
+        sqlalchemy.FromClause
+            To be selected from; gone afterwards.
 
-        Notes
-        -----
-        Databases guess how many rows a condition leaves. Where one guesses that a collection holds ten datasets, it
-        reads rows handed over without a key once for each dataset; see also `index`.
+        Raises
+        ------
+        UsageError
+            If `numbered`, and a value does not fit its column in every database.
         """
-        names = list(types)
-        lists: list[Any] = [columns[n].tolist() for n in names]
         if numbered:
-            # An INTEGER key is SQLite's own row number: rows come out in this order without sorting.
+            check_values(columns, types)
+            columns = columns.select(list(types)).with_column(ORDINAL, np.arange(columns.n_rows))
             types, key = {ORDINAL: sa.Integer(), **types}, (ORDINAL,)
-            lists.insert(0, range(columns.n_rows))
-        table, create, fill = self._stash_table(types, tuple(key))
+        name = f"stash_{self._depth}"
         self._depth += 1
         try:
-            self._run(create)
-            self.database.hand_over(fill, zip(*lists, strict=True))
-            yield table
-        except BaseException:
-            # The first error is the one to tell; after a failed disk not even this may work.
-            with contextlib.suppress(Exception):
-                self.database.drop_temporary(table.name)
-            raise
-        else:
-            self.database.drop_temporary(table.name)
+            with self.database.stash(name, columns, types, tuple(key)) as stash:
+                yield stash
         finally:
             self._depth -= 1
 
-    def index(self, stash: sa.Table, names: Sequence[str]) -> None:
+    def index(self, stash: sa.FromClause, names: Sequence[str]) -> None:
         """Let rows that were handed over be looked up by some of their columns.
 
         Parameters
         ----------
-        stash : sqlalchemy.Table
+        stash : sqlalchemy.FromClause
             From `stash`.
         names : sequence of str
             Its columns.
+
+        Notes
+        -----
+        SQLite guesses how many rows a condition leaves, and reads rows without an index once for each; PostgreSQL
+        hashes them, and needs none.
         """
-        if names:
-            self.database.index_temporary(stash.name, names)
-
-    def _stash_table(
-        self, types: Mapping[str, sa.types.TypeEngine[Any]], key: tuple[str, ...]
-    ) -> tuple[sa.Table, str, str]:
-        known = (self._depth, key, tuple((n, str(t)) for n, t in types.items()))
-        found = self.statements.stashes.get(known)
-        if found is None:
-            columns = [sa.Column(n, t, primary_key=n in key, autoincrement=False) for n, t in types.items()]
-            table = sa.Table(
-                f"stash_{self._depth}",
-                sa.MetaData(),
-                *columns,
-                prefixes=["TEMPORARY"],
-                sqlite_with_rowid=not key or key == (ORDINAL,),
-            )
-            create = str(CreateTable(table).compile(dialect=self.database.dialect))
-            fill = str(sa.insert(table).compile(dialect=self.database.dialect))
-            found = self.statements.stashes[known] = (table, create, fill)
-        return found
-
-    def _run(self, text: str) -> None:
-        with translated(self.place):
-            self.database.driver.execute(text)
+        self.database.index(stash, names)
 
 
 _DTYPES: tuple[tuple[type, type], ...] = (
@@ -291,6 +297,4 @@ def _typed(kind: sa.types.TypeEngine[Any], values: Sequence[Any]) -> Sequence[An
         return np.empty(0, next((d for k, d in _DTYPES if isinstance(kind, k)), object))
     if isinstance(kind, sa.Boolean):
         return [None if v is None else bool(v) for v in values]
-    if isinstance(kind, IdType) and not isinstance(next((v for v in values if v is not None), b""), bytes):
-        return [None if v is None else v.bytes for v in values]
     return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,11 +12,44 @@ from registry.errors import QueryError
 from registry.model.dimensions import DimensionElement, DimensionGroup
 from registry.query.bound import Field
 from registry.sql.schema import Schema
-from registry.sql.select import overlaps
 
-__all__ = ["Sources"]
+__all__ = ["Coarser", "Relation", "Sources"]
 
-_LEVEL_STEP = 2  # bits that one level of a pixelisation adds
+
+@dataclass(frozen=True)
+class Relation:
+    """Rows that relate dimensions.
+
+    Parameters
+    ----------
+    table : sqlalchemy.FromClause
+        One column a dimension.
+    dimensions : tuple of str
+        The dimensions; their records exist.
+    unique : bool
+        Whether no row occurs twice.
+    """
+
+    table: sa.FromClause
+    dimensions: tuple[str, ...]
+    unique: bool = True
+
+
+@dataclass(frozen=True)
+class Coarser:
+    """A pixel of the sky that holds a finer one of the same pixelisation.
+
+    Parameters
+    ----------
+    name, fine : str
+        The two dimensions.
+    ratio : int
+        How many of the finer ones it holds.
+    """
+
+    name: str
+    fine: str
+    ratio: int
 
 
 class Sources:
@@ -41,7 +74,6 @@ class Sources:
         self.repeats = False
         self._tables: dict[str, sa.FromClause] = {}
         self._existing: set[str] = set()
-        self._given: list[frozenset[str]] = []
         self._from: sa.FromClause | None = None
 
     @property
@@ -67,7 +99,7 @@ class Sources:
     def add_given(
         self, table: sa.FromClause, dimensions: Sequence[str], *, unique: bool, existing: bool
     ) -> None:
-        """Join rows that are given: datasets of a collection, or a table of data IDs.
+        """Join rows that are given: datasets of a collection, a table of data IDs, or what overlaps what.
 
         Parameters
         ----------
@@ -81,12 +113,16 @@ class Sources:
             Whether each value is known to be that of a dimension record.
         """
         self._join(table, dimensions)
-        self._given.append(frozenset(dimensions))
         self.repeats = self.repeats or not unique
         if existing:
             self._existing.update(dimensions)
 
-    def complete(self, elements: Iterable[str], dimensions: Iterable[str]) -> None:
+    def complete(
+        self,
+        elements: Iterable[str],
+        dimensions: Iterable[str],
+        relations: Iterable[Relation | Coarser] = (),
+    ) -> None:
         """Join all that the question needs.
 
         Parameters
@@ -95,13 +131,16 @@ class Sources:
             Elements whose own columns are used.
         dimensions : iterable of str
             Dimensions whose values are used.
+        relations : iterable of Relation or Coarser
+            What relates dimensions besides the tables of their records.
         """
         wanted = set(elements)
         for element in self.group.elements:
             certain = element.name in self.group.required or not element.is_dimension
             if (element.name in wanted and certain) or element.always_join:
                 self.element(element.name)
-        self._join_in_space()
+        for relation in relations:
+            self._relate(relation)
         for name in reversed(self.group.required):
             if name not in self._existing:
                 self._require(self.universe.elements[name])
@@ -178,64 +217,13 @@ class Sources:
             self._imply(element.name)
             self.element(element.name)
 
-    # Regions
-
-    def _on_sky(self) -> list[DimensionElement]:
-        """Return the most precise element of each family that takes part, and sky pixels."""
-        present = set(self.group.names)
-        out = []
-        for family in self.universe.spatial_families.values():
-            of_family = [self.universe.elements[n] for n in family]
-            fitting = [e for e in of_family if set(e.required) <= present]
-            out += fitting[-1:]
-        return out + [
-            self.universe.elements[n] for n in self.group.required if self.universe.elements[n].skypix
-        ]
-
-    def _join_in_space(self) -> None:
-        for a, b in combinations(self._on_sky(), 2):
-            both = {*a.required, *b.required}
-            if any(both <= given for given in self._given):
-                continue
-            if a.skypix is None and b.skypix is None:
-                self._join_regions(a, b)
-            elif a.skypix is None:
-                self._join_pixels(a, b)
-        if self.universe.common_skypix is None and len(self._on_sky()) > 1:
-            raise QueryError(
-                "this universe has no sky pixelisation to join regions by", code="query-unsupported"
-            )
-
-    def _overlap(self, element: DimensionElement) -> sa.FromClause:
-        """Join a fresh copy of an element's overlap table."""
-        table = self.schema.overlap(element.name).alias()
-        self._join(table, element.required)
-        self.repeats = True
-        return table
-
-    def _join_regions(self, a: DimensionElement, b: DimensionElement) -> None:
-        one, other = self.element(a.name), self.element(b.name)
-        pixels = self._overlap(a)
-        more = self.schema.overlap(b.name).alias()
-        on = [self.columns[n] == more.c[n] for n in b.required]
-        self._from = self.from_clause.join(more, sa.and_(pixels.c.skypix == more.c.skypix, *on))
-        self.conditions.append(overlaps(one.c.region, other.c.region))
-
-    def _join_pixels(self, element: DimensionElement, skypix: DimensionElement) -> None:
-        """Relate an element to the pixels that its region touches, as the overlap tables have them."""
-        common = self.universe.elements[self.universe.common_skypix or ""].skypix
-        asked = skypix.skypix
-        if common is None or asked is None or asked[0] != common[0] or asked[1] > common[1]:
-            raise QueryError(
-                f"'{skypix.name}' cannot be joined: overlaps are held in {self.universe.common_skypix}",
-                code="query-unsupported",
-                hint=f"Ask for {self.universe.common_skypix}, or a coarser level of it.",
-            )
-        pixel: sa.ColumnElement[Any] = self._overlap(element).c.skypix
-        if asked[1] < common[1]:
-            pixel = pixel.bitwise_rshift(_LEVEL_STEP * (common[1] - asked[1]))
-        if skypix.name in self.columns:
-            self.conditions.append(self.columns[skypix.name] == pixel)
-        else:
-            self.columns[skypix.name] = pixel
-        self._existing.add(skypix.name)
+    def _relate(self, relation: Relation | Coarser) -> None:
+        if isinstance(relation, Relation):
+            self.add_given(relation.table, relation.dimensions, unique=relation.unique, existing=True)
+            return
+        if relation.fine in self.columns:
+            pixel = self.columns[relation.fine] // sa.literal(relation.ratio, sa.BigInteger)
+            if relation.name in self.columns:
+                self.conditions.append(self.columns[relation.name] == pixel)
+            self.columns.setdefault(relation.name, pixel)
+            self._existing.add(relation.name)

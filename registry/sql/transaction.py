@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
-
-import sqlalchemy as sa
 
 from registry.errors import InternalError, UsageError
 from registry.sql.engine import Database
-from registry.sql.failures import ConstraintViolation, translate
+from registry.sql.failures import ConstraintViolation, driver_errors, translate
 from registry.sql.schema import Schema
 from registry.sql.session import Session, Statements
 
@@ -103,7 +100,7 @@ class Transactions:
             yield self._session
         except ConstraintViolation as exc:
             raise InternalError(f"{place} refused rows: {exc.detail}", code="constraint") from exc
-        except (sa.exc.SQLAlchemyError, sqlite3.Error) as exc:
+        except driver_errors() as exc:
             raise translate(exc, place) from exc
         finally:
             self._session.close()

@@ -15,7 +15,6 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from registry.errors import IntegrityError, SchemaVersionError, StageError
 from registry.model.dimensions import DimensionUniverse
 from registry.sql.engine import Database
-from registry.sql.failures import translate
 from registry.sql.schema import Schema
 
 __all__ = [
@@ -28,7 +27,7 @@ __all__ = [
     "schema_of",
 ]
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """Every schema version there has been, oldest first; each is the name of a migration."""
 
 HEAD = VERSIONS[-1]
@@ -45,10 +44,17 @@ def make_tables(database: Database, tables: list[sa.Table]) -> None:
     tables : list of sqlalchemy.Table
         In order of reference.
     """
+    texts: list[Any] = []
     for table in tables:
-        database.connection.execute(CreateTable(table, if_not_exists=True))
-        for index in sorted(table.indexes, key=lambda i: str(i.name)):
-            database.connection.execute(CreateIndex(index, if_not_exists=True))
+        texts.append(CreateTable(table, if_not_exists=True))
+        texts += [
+            CreateIndex(i, if_not_exists=True) for i in sorted(table.indexes, key=lambda i: str(i.name))
+        ]
+    database.run_all([str(t.compile(dialect=database.dialect)) for t in texts])
+    if database.dialect.name == "postgresql":
+        from registry.sql.roles import extend
+
+        extend(database, [table.name for table in tables])
 
 
 def create_tables(
@@ -116,25 +122,16 @@ def read_attributes(database: Database) -> dict[str, str]:
     """
     database.begin_read()
     try:
-        facts = dict(database.driver.execute("SELECT key, value FROM repository").fetchall())
-    except Exception as exc:
-        error = translate(exc, database.place)
-        if isinstance(error, StageError) and error.code not in {"bad-statement", "table-missing"}:
-            raise error from exc
-        raise _not_ours(database.place) from exc
+        facts = dict(database.query("SELECT key, value FROM repository", ()))
+    except StageError as exc:
+        if exc.code not in {"bad-statement", "table-missing"}:
+            raise
+        raise database.nothing_here() from exc
     finally:
         database.rollback()
     if facts.get("format") != FORMAT:
-        raise _not_ours(database.place)
+        raise database.nothing_here()
     return facts
-
-
-def _not_ours(place: str) -> IntegrityError:
-    return IntegrityError(
-        f"{place} is a database, but not a registry",
-        code="not-a-registry",
-        hint="Check the path; 'stage repo create' makes one.",
-    )
 
 
 def check_version(facts: Mapping[str, str], place: str) -> None:
