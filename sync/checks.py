@@ -14,8 +14,11 @@ from registry.model.collections import Collection, CollectionType
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.refs import id_text
+from registry.roles import push_prefix
+from sync.artifacts import check_artifacts
 from sync.compare import compare
 from sync.explain import (
+    HINTS,
     collection_conflict,
     dataset_type_conflict,
     differing_datasets,
@@ -66,6 +69,11 @@ def check(
     PushPlan
         Complete but for what lies in upstream's datastore.
 
+    Raises
+    ------
+    IntegrityError
+        If what staging says of an artifact is of the wrong kind; names its dataset.
+
     Notes
     -----
     A fixed number of queries a dataset type and a dimension element, whatever the number of rows.
@@ -100,9 +108,11 @@ class _Check:
 
     def plan(self) -> PushPlan:
         out = self.outgoing
+        check_artifacts(out.batches)
         self.conflicts += universe_conflicts(out.universe, out.schema_version, self.upstream)
         if self.conflicts:  # nothing else can be compared
             return self._plan(quanta=_no_rows(out.quanta))
+        self._check_allowed()
         known = known_collections(self.upstream, [*out.runs, *([self.chain] if self.chain else ())])
         new_runs = self._runs(known)
         new_types = self._dataset_types()
@@ -145,6 +155,15 @@ class _Check:
         for name, n in classes.items():
             cls = name.replace("_", "-")
             tally[cls] = tally.get(cls, 0) + n
+
+    def _check_allowed(self) -> None:
+        """See that this user may write collections of these names, where upstream says who may."""
+        prefix = push_prefix(self.upstream)
+        if prefix is None:
+            return
+        for kind, name in [("run", run) for run in self.outgoing.runs] + [("chain", self.chain)]:
+            if name is not None and not (prefix and name.startswith(prefix)):
+                self.conflicts.append(_not_allowed(kind, name, prefix))
 
     def _runs(self, known: Mapping[str, Collection]) -> tuple[str, ...]:
         for run in self.outgoing.runs:
@@ -323,6 +342,13 @@ class _Check:
                 )
             )
         return tuple(out)
+
+
+def _not_allowed(kind: str, name: str, prefix: str) -> Conflict:
+    """Say that a collection's name is outside what this user may write upstream."""
+    code = "name-not-allowed"
+    allowed = f"names that begin with {prefix}" if prefix else "no names: this user only reads"
+    return Conflict(code, kind, f"{kind} '{name}'", name, allowed, HINTS[code])
 
 
 def _no_rows(rows: Columns) -> Columns:

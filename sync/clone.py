@@ -26,7 +26,8 @@ from sync.explain import (
     universe_conflicts,
 )
 from sync.faults import At, no_fault
-from sync.fetch_collections import plan_collections
+from sync.fetch_collections import find_reach, plan_collections
+from sync.fetch_members import plan_members
 from sync.found import below
 from sync.manifest import (
     COLLECTION,
@@ -137,6 +138,7 @@ def execute_fetch(plan: FetchPlan, staging: Repo, *, at: At = no_fault) -> Fetch
                 tx.insert_records(element, records, on_existing="skip")
             for batch in plan.datasets:
                 tx.insert_datasets(batch.dataset_type.name, batch.run, batch.rows, on_existing="skip")
+            plan.members.write(tx)
             tx.insert_rows("baseline", plan.baselines, on_existing="replace")
             at("rows-written")
         at("committed")
@@ -188,20 +190,29 @@ class _Fetch:
         upstream_types = {t.name: t for t in self.theirs.dataset_types()}
         ids = list(dict.fromkeys(self.wanted.dataset_ids))
         found = self.theirs.datasets_by_id(ids, artifacts=True)
+        self._look_for_lost(ids, found)
+        closed = self._closed(upstream_types, found)
+        reach = find_reach(self.theirs, self.wanted.collections)
+        kinds = [upstream_types[name] for name in self._type_names(found) if name in upstream_types]
+        members = plan_members(self.theirs, self.ours, reach.upstream, ids=ids, types=kinds, records=closed)
+        if members.dataset_ids:
+            ids += members.dataset_ids
+            found = self.theirs.datasets_by_id(ids, artifacts=True)
         held = self.ours.datasets_by_id(list(self.ours.existing_ids(ids)), artifacts=True)
-        self._look_for_lost(ids, found, held)
         types = self._dataset_types(upstream_types, found)
         batches = self._datasets(upstream_types, found, held)
-        records = self._records(upstream_types, found)
+        records = self._records(closed)
         runs = {run for rows in found.values() for run in set(rows["run"].tolist())}
-        collections = plan_collections(self.theirs, self.ours, self.wanted.collections, runs)
+        collections = plan_collections(self.theirs, self.ours, reach, runs | members.used)
+        self.counts["member"] = members.counts
         self.counts["collection"] = collections.counts
         self.baselines[COLLECTION] = dict(collections.baselines)
         if self.repo_id not in read_baselines(self.ours, UPSTREAM):
             self.baselines[UPSTREAM] = {self.repo_id: self.repo_id}
         return FetchPlan(
             types, collections.to_write, records, batches, baseline_rows(self.baselines), self.counts,
-            (*self.changed, *collections.changed), (*self.conflicts, *collections.conflicts), collections.left,
+            (*self.changed, *collections.changed, *members.changed), (*self.conflicts, *collections.conflicts),
+            members.members,
         )  # fmt: skip
 
     def _sort(self, kind: str, base_kind: str, ours: Digests, theirs: Digests) -> _Sides:
@@ -218,14 +229,11 @@ class _Fetch:
         )
         return sides
 
-    def _look_for_lost(
-        self, ids: Sequence[bytes], found: Mapping[str, Columns], held: Mapping[str, Columns]
-    ) -> None:
+    def _look_for_lost(self, ids: Sequence[bytes], found: Mapping[str, Columns]) -> None:
         missing = set(ids) - {i for rows in found.values() for i in rows["id"].tolist()}
         if not missing:
             return
-        here = {i for rows in held.values() for i in rows["id"].tolist()}
-        lost = sorted(missing - here)
+        lost = sorted(missing - self.ours.existing_ids(list(missing)))
         if lost:
             raise NotFoundError(
                 f"{len(lost)} of {len(ids)} datasets are neither upstream nor in staging (first: {id_text(lost[0])})",
@@ -239,11 +247,13 @@ class _Fetch:
                 Note("dataset-gone", f"{len(gone)} fetched datasets are no longer upstream (first: {first})")
             )
 
+    def _type_names(self, found: Mapping[str, Columns]) -> list[str]:
+        return list(dict.fromkeys([*(t.name for t in self.wanted.dataset_types), *found]))
+
     def _dataset_types(
         self, upstream: Mapping[str, DatasetType], found: Mapping[str, Columns]
     ) -> tuple[DatasetType, ...]:
-        names = dict.fromkeys([*(t.name for t in self.wanted.dataset_types), *found])
-        theirs = {name: upstream[name] for name in names if name in upstream}
+        theirs = {name: upstream[name] for name in self._type_names(found) if name in upstream}
         ours = {t.name: t for t in self.ours.dataset_types() if t.name in theirs}
         sides = self._sort(
             "dataset-type", DATASET_TYPE, dataset_type_digests(ours.values()), dataset_type_digests(theirs.values())
@@ -289,15 +299,18 @@ class _Fetch:
             ]
         return out
 
-    def _records(self, types: Mapping[str, DatasetType], found: Mapping[str, Columns]) -> dict[str, Columns]:
+    def _closed(self, types: Mapping[str, DatasetType], found: Mapping[str, Columns]) -> dict[str, Columns]:
+        """Return the records of all that is wanted; what ranges of validity name beside it needs no more of them."""
         universe = self.theirs.universe
         keys = [
             keys_of_datasets(universe, types[name].dimensions.required, rows) for name, rows in found.items()
         ]
+        return close_records(self.theirs, merge_keys(universe, [self.wanted.records, *keys]))
+
+    def _records(self, closed: Mapping[str, Columns]) -> dict[str, Columns]:
+        universe = self.theirs.universe
         out = {}
-        for name, rows in close_records(
-            self.theirs, merge_keys(universe, [self.wanted.records, *keys])
-        ).items():
+        for name, rows in closed.items():
             element = universe.element(name)
             theirs = record_digests(element, rows)
             held = self.ours.records(name, keys=rows.select(element.required))

@@ -50,6 +50,10 @@ HINTS = {
     "collection-type-differs": (
         "Take another name: 'stage run --new-run' for a run, 'stage push --chain NAME' for a chain."
     ),
+    "name-not-allowed": (
+        "Name the runs so that they begin with it ('stage edit --next-run', then 'stage run --new-run'), the chain by "
+        "'stage push --chain NAME', or ask its keeper."
+    ),
     "dataset-exists": "Make them in a run of another name: 'stage run --new-run', then 'stage push'.",
     "dataset-differs": "Upstream's stays as it is; make ours anew: 'stage run --new-run', then 'stage push'.",
     "artifact-differs": "Have upstream's keeper look at that file, then run 'stage push' again.",

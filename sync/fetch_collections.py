@@ -16,7 +16,7 @@ from sync.plan import Conflict, Note
 if TYPE_CHECKING:
     from registry.snapshot import Snapshot
 
-__all__ = ["CollectionsPlan", "plan_collections"]
+__all__ = ["CollectionsPlan", "Reach", "find_reach", "plan_collections"]
 
 _GLOB = frozenset("*?[")
 
@@ -37,8 +37,6 @@ class CollectionsPlan:
         Chains that are not upstream what they were when fetched.
     conflicts : tuple of Conflict
         Names that are of another type here.
-    left : tuple of Note
-        What cannot be brought.
     """
 
     to_write: tuple[Collection, ...] = ()
@@ -46,27 +44,64 @@ class CollectionsPlan:
     counts: dict[str, int] = field(default_factory=dict)
     changed: tuple[Note, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
-    left: tuple[Note, ...] = ()
 
 
-def plan_collections(
-    theirs: Snapshot, ours: Snapshot, inputs: Sequence[str], used_runs: AnyOf[str]
-) -> CollectionsPlan:
+@dataclass(frozen=True)
+class Reach:
+    """What inputs lead to upstream.
+
+    Parameters
+    ----------
+    inputs : tuple of str
+        Names and globs as the user gave them.
+    matches : mapping of str to list of str
+        Glob to the collections that it matches.
+    upstream : mapping of str to Collection
+        All of them, and what their chains lead to.
+    """
+
+    inputs: tuple[str, ...]
+    matches: Mapping[str, list[str]]
+    upstream: Mapping[str, Collection]
+
+
+def find_reach(theirs: Snapshot, inputs: Sequence[str]) -> Reach:
+    """Find what inputs lead to.
+
+    Parameters
+    ----------
+    theirs : Snapshot
+        Of upstream.
+    inputs : sequence of str
+        Names and globs as the user gave them; those that upstream lacks are left out.
+
+    Returns
+    -------
+    Reach
+        The collections.
+    """
+    globs = [name for name in inputs if not _GLOB.isdisjoint(name)]
+    matches = {glob: [c.name for c in theirs.collections([glob])] for glob in globs}
+    starts = [n for name in inputs for n in matches.get(name, [name])]
+    return Reach(tuple(inputs), matches, collections_below(theirs, starts))
+
+
+def plan_collections(theirs: Snapshot, ours: Snapshot, reach: Reach, used: AnyOf[str]) -> CollectionsPlan:
     """Decide which collections staging needs.
 
     Parameters
     ----------
     theirs, ours : Snapshot
         Of upstream and of staging.
-    inputs : sequence of str
-        Names and globs as the user gave them. One that only staging has is left alone.
-    used_runs : collection of str
-        RUNs of the datasets that are fetched.
+    reach : Reach
+        What the inputs lead to upstream. An input that only staging has is left alone.
+    used : collection of str
+        RUNs of the datasets that are fetched, and other collections that hold some of them.
 
     Returns
     -------
     CollectionsPlan
-        Every input that is named is there, empty or not; of a chain's children, those that lead to a used RUN.
+        Every input that is named is there, empty or not; of a chain's children, those that lead to a used one.
         The order is upstream's, so that find-first gives in staging what it gives upstream.
 
     Raises
@@ -74,34 +109,23 @@ def plan_collections(
     NotFoundError
         If an input is on neither side.
     """
-    globs = [name for name in inputs if not _GLOB.isdisjoint(name)]
-    matches = {glob: [c.name for c in theirs.collections([glob])] for glob in globs}
-    starts = [
-        *(n for n in inputs if n not in matches),
-        *(n for found in matches.values() for n in found),
-        *used_runs,
-    ]
-    upstream = collections_below(theirs, starts)
-    here = known_collections(ours, [*upstream, *starts])
-    named = _expand(theirs, inputs, matches, upstream, here)
-    needed = [*named, *sorted(used_runs)]
+    runs = [name for name in used if name not in reach.upstream]
+    upstream = {**reach.upstream, **known_collections(theirs, runs)}
+    named_here = [name for name in reach.inputs if name not in reach.matches]
+    here = known_collections(ours, [*upstream, *named_here])
+    named = _expand(theirs, reach, here)
+    needed = [*named, *sorted(used)]
     reduced = _Reduction(upstream, here, frozenset(needed)).of(needed)
     return _compare(reduced, upstream, here, read_baselines(ours, COLLECTION))
 
 
-def _expand(
-    theirs: Snapshot,
-    inputs: Sequence[str],
-    matches: Mapping[str, Sequence[str]],
-    upstream: Mapping[str, Collection],
-    here: Mapping[str, Collection],
-) -> list[str]:
+def _expand(theirs: Snapshot, reach: Reach, here: Mapping[str, Collection]) -> list[str]:
     """Return the collections that inputs name and upstream has, in order."""
     out: dict[str, None] = {}
-    for name in inputs:
-        if name in matches:
-            out |= dict.fromkeys(matches[name])
-        elif name in upstream:
+    for name in reach.inputs:
+        if name in reach.matches:
+            out |= dict.fromkeys(reach.matches[name])
+        elif name in reach.upstream:
             out[name] = None
         elif name not in here:
             theirs.collection(name)  # raises, and offers the nearest name
@@ -109,7 +133,7 @@ def _expand(
 
 
 class _Reduction:
-    """Walks chains depth-first, and keeps what leads to a used RUN."""
+    """Walks chains depth-first, and keeps what leads to a used collection."""
 
     def __init__(
         self, upstream: Mapping[str, Collection], here: Mapping[str, Collection], needed: frozenset[str]
@@ -146,7 +170,7 @@ def _compare(
     here: Mapping[str, Collection],
     base: Mapping[bytes, bytes],
 ) -> CollectionsPlan:
-    to_write, changed, conflicts, left = [], [], [], []
+    to_write, changed, conflicts = [], [], []
     counts = {"new": 0, "same": 0, "changed-upstream": 0, "conflict": 0}
     digests = collection_digests(upstream[name] for name in reduced)
     for name, wanted in reduced.items():
@@ -163,13 +187,5 @@ def _compare(
                 Note("collection-changed", f"chain '{name}' is not upstream what it was when fetched")
             )
         counts["new" if held is None else "changed-upstream" if moved else "same"] += 1
-        if wanted.type in {CollectionType.TAGGED, CollectionType.CALIBRATION}:
-            left.append(
-                Note(
-                    "membership-not-fetched",
-                    f"{wanted.type.name} collection '{name}' is made without its members",
-                    "Name the RUN collections that hold them as inputs too.",
-                )
-            )
     fresh = {key: digest for key, digest in digests.items() if base.get(key) != digest}
-    return CollectionsPlan(tuple(to_write), fresh, counts, tuple(changed), tuple(conflicts), tuple(left))
+    return CollectionsPlan(tuple(to_write), fresh, counts, tuple(changed), tuple(conflicts))

@@ -7,10 +7,7 @@ few threads; then one transaction writes all rows. If anything fails, what was p
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +17,6 @@ from registry.errors import (
     DataIdError,
     NotFoundError,
     StageError,
-    StorageError,
-    UsageError,
     nearest,
 )
 from registry.model.collections import CollectionType, check_collection_name
@@ -31,9 +26,8 @@ from registry.model.dataset_type import DatasetType
 from registry.model.refs import new_ids
 from sync import files, storage
 from sync.datastore import TransferMode
-from sync.durable import flush
-from sync.file_errors import worded
 from sync.fsspec_store import extensions
+from sync.intake import SHOWN, Intake, check_mode, listed, sizes
 from sync.paths import artifact_stem
 
 if TYPE_CHECKING:
@@ -41,11 +35,6 @@ if TYPE_CHECKING:
     from sync.repo import Repo
 
 __all__ = ["ingest"]
-
-_MODES = ("copy", "link", "symlink", "move", "direct")
-_SHOWN = 10
-_BATCH = 64
-_THREADS = min(8, os.cpu_count() or 1)
 
 
 def ingest(
@@ -56,7 +45,7 @@ def ingest(
     *,
     mode: TransferMode = "copy",
     formatter: str | None = None,
-    checksum: bool = True,
+    checksum: bool | None = None,
 ) -> int:
     """Register files as datasets of one type in one RUN collection.
 
@@ -76,7 +65,8 @@ def ingest(
         Who reads them; by default the formatter of the dataset type's storage class, or its ``.zst`` form for
         files that are named so.
     checksum : bool, optional
-        Whether checksums are taken; without them ``link``, ``symlink`` and ``direct`` read no file.
+        Whether checksums are taken; without them ``link``, ``symlink`` and ``direct`` read no file. By default they
+        are, but for ``direct``: whoever owns the files may change them.
 
     Returns
     -------
@@ -95,33 +85,44 @@ def ingest(
         If a file cannot be put in place. In all these cases nothing has changed.
     """
     check_collection_name(run)
-    if mode not in _MODES:
-        raise UsageError(f"no ingest mode '{mode}'", code="bad-mode", hint=nearest(mode, _MODES))
+    check_mode(mode)
+    with_checksums = mode != "direct" if checksum is None else checksum
     with repo.registry.read() as snapshot:
         kind = snapshot.dataset_type(dataset_type)
         data_ids, paths = _split(kind, rows)
         _check_distinct(data_ids, paths)
-        check_records(snapshot, kind, data_ids)
-        _check_new(snapshot, kind, run, data_ids, len(paths))
-    job = _Job(repo, mode, checksum)
+        if mode != "direct":
+            # Where no file is touched, the transaction itself is the cheapest way to ask.
+            _check(snapshot, kind, run, data_ids)
+    found = _existing_sizes(paths)
     ids = new_ids(len(paths))
-    uris = job.destinations(_stems(run, kind, data_ids, ids), paths)
+    uris = _destinations(mode, _stems(run, kind, data_ids, ids), paths)
     formatters = _formatters(kind, paths, formatter)
+    intake = Intake(repo.datastore)
     try:
-        found = job.carry_out(paths, uris)
+        taken = intake.put(mode, paths, uris, found, checksum=with_checksums)
         table = data_ids
-        for name, values in (("id", ids), ("uri", uris), ("size", found[0]), ("checksum", found[1])):
+        for name, values in (("id", ids), ("uri", uris), ("size", taken[0]), ("checksum", taken[1])):
             table = table.with_column(name, as_array(values))
         with repo.registry.write() as change:
             change.register_run(run)
             change.insert_datasets(kind.name, run, table.with_column("formatter", as_array(formatters)))
-    except BaseException:
+    except BaseException as exc:
         with contextlib.suppress(StageError):
             if not (ids and repo.holds(ids[0])):
-                job.undo()
+                intake.undo()
+        if mode == "direct" and isinstance(exc, DataIdError | ConflictError):
+            with repo.registry.read() as snapshot:
+                _check(snapshot, kind, run, data_ids)
         raise
-    job.finish(paths)
+    intake.finish()
     return len(paths)
+
+
+def _check(snapshot: Snapshot, kind: DatasetType, run: str, data_ids: Columns) -> None:
+    """Ask what the registry can refuse, and tell of all of it."""
+    check_records(snapshot, kind, data_ids)
+    _check_new(snapshot, kind, run, data_ids)
 
 
 def check_records(snapshot: Snapshot, kind: DatasetType, data_ids: Columns) -> None:
@@ -149,9 +150,9 @@ def check_records(snapshot: Snapshot, kind: DatasetType, data_ids: Columns) -> N
         known = snapshot.records(name, keys=wanted).select(element.required)
         missing = np.flatnonzero(~_isin(wanted, known))
         if len(missing):
-            few = wanted.take(missing[:_SHOWN]).rows()
+            few = wanted.take(missing[:SHOWN]).rows()
             raise DataIdError(
-                f"no {name} record for {_listed([format_values(element.required, row) for row in few], len(missing))}",
+                f"no {name} record for {listed([format_values(element.required, row) for row in few], len(missing))}",
                 code="missing-records",
                 hint="Register the dimension records first: stage repo import.",
                 context={"dimension": name, "count": len(missing)},
@@ -174,12 +175,24 @@ def _split(kind: DatasetType, rows: Columns) -> tuple[Columns, list[str]]:
     universe = kind.dimensions.universe
 
     def checked(name: str) -> Array:
+        key = universe.element(name).key
+        if key is not None and key.type == "int" and rows[name].dtype == np.int64:
+            return rows[name]
         values = rows[name].tolist()
         exact = {value: check_value(universe, name, value) for value in dict.fromkeys(values)}
         return as_array([exact[value] for value in values])
 
     data_ids = Columns({name: checked(name) for name in required})
-    return data_ids, [files.absolute(path) for path in rows["path"].tolist()]
+    return data_ids, _absolute(rows["path"].tolist())
+
+
+def _absolute(paths: list[Any]) -> list[str]:
+    """Make paths absolute; most tables hold plain ones, which are seen at one glance."""
+    text = "\n".join(map(str, paths))
+    plain = not any(odd in text for odd in ("//", "/.", "/\n")) and not text.endswith("/")
+    if plain and all(type(path) is str and path.startswith("/") for path in paths):
+        return paths
+    return [files.absolute(path) for path in paths]
 
 
 def _check_distinct(data_ids: Columns, paths: Sequence[str]) -> None:
@@ -196,9 +209,8 @@ def _check_distinct(data_ids: Columns, paths: Sequence[str]) -> None:
         )
 
 
-def _check_new(snapshot: Snapshot, kind: DatasetType, run: str, data_ids: Columns, n: int) -> None:
-    if not n:
-        return
+def _check_new(snapshot: Snapshot, kind: DatasetType, run: str, data_ids: Columns) -> None:
+    n = data_ids.n_rows if data_ids.names else 1
     try:
         found = snapshot.collection(run)
     except NotFoundError:
@@ -232,107 +244,31 @@ def _formatters(kind: DatasetType, paths: Sequence[str], chosen: str | None) -> 
     return out
 
 
+def _existing_sizes(paths: Sequence[str]) -> list[int]:
+    found = sizes(paths)
+    missing = [path for path, size in zip(paths, found, strict=True) if size is None]
+    if missing:
+        raise NotFoundError(
+            f"no such file: {listed(missing[:SHOWN], len(missing))}",
+            code="missing-files",
+            hint="Nothing was ingested; correct the paths, or leave those files out.",
+            context={"paths": missing},
+        )
+    return found  # type: ignore[return-value]
+
+
+def _destinations(mode: TransferMode, stems: Iterator[str], paths: Sequence[str]) -> list[str]:
+    """Return what the records will name: relative paths, or the files themselves."""
+    if mode == "direct":
+        return list(paths)
+    return [stem + extensions(path) for stem, path in zip(stems, paths, strict=True)]
+
+
 def _stems(run: str, kind: DatasetType, data_ids: Columns, ids: Sequence[bytes]) -> Iterator[str]:
     names = kind.dimensions.required
     rows = data_ids.rows(names) if names else [()] * len(ids)
     for values, dataset_id in zip(rows, ids, strict=True):
         yield artifact_stem(run, kind.name, names, values, dataset_id)
-
-
-@dataclass
-class _Job:
-    """Puts files in place, and takes them away again."""
-
-    repo: Repo
-    mode: TransferMode
-    checksum: bool
-    made: list[str] = field(default_factory=list)
-
-    def destinations(self, stems: Iterator[str], paths: Sequence[str]) -> list[str]:
-        """Return what the records will name: relative paths, or the files themselves."""
-        if self.mode == "direct":
-            return list(paths)
-        return [stem + extensions(path) for stem, path in zip(stems, paths, strict=True)]
-
-    def carry_out(self, paths: Sequence[str], uris: Sequence[str]) -> tuple[list[int], list[str]]:
-        """Put all files in place; return their sizes and checksums."""
-        sizes = self._all(_size_or_none, paths)
-        missing = [path for path, size in zip(paths, sizes, strict=True) if size is None]
-        if missing:
-            raise NotFoundError(
-                f"no such file: {_listed(missing[:_SHOWN], len(missing))}",
-                code="missing-files",
-                hint="Nothing was ingested; correct the paths, or leave those files out.",
-                context={"paths": missing},
-            )
-        if self.mode == "direct":
-            return self._inspect(paths, sizes)
-        targets = [self.repo.datastore.locate(uri) for uri in uris]
-        # Noted before they exist, so that an interruption at any moment leaves none behind.
-        self.made += uris
-        if self.mode in {"copy", "move"}:
-            found = self._all(_copy, paths, targets)
-            result = [size for size, _ in found], [digest for _, digest in found]
-        else:
-            result = self._inspect(paths, sizes)
-            self._all(files.symlink if self.mode == "symlink" else files.link, paths, targets)
-        root = self.repo.datastore.root
-        if files.is_local(root) and self.mode != "symlink":
-            with worded(root, "flush"):
-                flush(uris, root)
-        return result
-
-    def _inspect(self, paths: Sequence[str], sizes: list[Any]) -> tuple[list[int], list[str]]:
-        if not self.checksum:
-            return sizes, [""] * len(sizes)
-        found = self._all(files.checksum, paths)
-        return [size for size, _ in found], [digest for _, digest in found]
-
-    def _all(self, act: Callable[..., Any], *columns: Sequence[str]) -> list[Any]:
-        """Do `act` for each row, in order, by a few threads that each take many rows at a time."""
-        n = len(columns[0])
-        if n <= _BATCH:
-            return list(map(act, *columns))
-        starts = range(0, n, _BATCH)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            done = pool.map(lambda i: list(map(act, *(c[i : i + _BATCH] for c in columns))), starts)
-            return [item for part in done for item in part]
-
-    def undo(self) -> None:
-        """Remove what was put in place; sources are untouched still."""
-        for uri in self.made:
-            with contextlib.suppress(StageError):
-                self.repo.datastore.remove(uri)
-        for uri in {os.path.split(uri)[0] + "/x" for uri in self.made}:
-            self.repo.datastore.prune(uri)
-
-    def finish(self, paths: Sequence[str]) -> None:
-        """Remove the sources of what was moved, now that rows name the copies."""
-        if self.mode != "move":
-            return
-        left = []
-        for path in paths:
-            try:
-                files.remove(path, missing_ok=True)
-            except StorageError as exc:
-                left.append(exc.message)
-        if left:
-            raise StorageError(
-                f"all {len(paths)} files were ingested, but {len(left)} of their sources are still there: {left[0]}",
-                code="sources-left",
-                hint="Remove them by hand.",
-            )
-
-
-def _size_or_none(path: str) -> int | None:
-    try:
-        return files.size(path)
-    except NotFoundError:
-        return None
-
-
-def _copy(src: str, dst: str) -> tuple[int, str]:
-    return files.copy(src, dst)
 
 
 def _isin(wanted: Columns, known: Columns) -> Array:
@@ -347,8 +283,3 @@ def _isin(wanted: Columns, known: Columns) -> Array:
 def _at(data_ids: Columns, row: int) -> str:
     values = data_ids.take(np.array([row])).rows()[0]
     return format_values(data_ids.names, values) or "no dimensions"
-
-
-def _listed(few: Sequence[str], count: int) -> str:
-    rest = f" and {count - len(few)} more" if count > len(few) else ""
-    return f"{'; '.join(few)}{rest}"

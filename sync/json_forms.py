@@ -127,6 +127,9 @@ def span_from_json(values: Sequence[Any]) -> tuple[list[int | None], list[int | 
     BadValue
         For the first value that is not a timespan.
     """
+    exact = _exact_spans(values)
+    if exact is not None:
+        return exact
     begins: list[int | None] = []
     ends: list[int | None] = []
     for row, value in enumerate(values):
@@ -144,6 +147,17 @@ def span_from_json(values: Sequence[Any]) -> tuple[list[int | None], list[int | 
     return begins, ends
 
 
+def _exact_spans(values: Sequence[Any]) -> tuple[list[int | None], list[int | None]] | None:
+    """Read spans that all have both ends in nanoseconds, as exports do; None where one has not."""
+    if not set(map(type, values)) <= {dict, _NONE}:
+        return None
+    begins = [None if value is None else value.get("begin_ns", 0.0) for value in values]
+    ends = [None if value is None else value.get("end_ns", 0.0) for value in values]
+    given = [(b, e) for b, e, value in zip(begins, ends, values, strict=True) if value is not None]
+    right = all(type(b) is type(e) is int and -_INT64 <= b < e < _INT64 for b, e in given)
+    return (begins, ends) if right else None
+
+
 def span_to_json(begins: Array, ends: Array) -> list[Any]:
     """Turn begins and ends of timespans into values of JSON.
 
@@ -157,19 +171,21 @@ def span_to_json(begins: Array, ends: Array) -> list[Any]:
     list
         Values that `span_from_json` turns back into the same columns.
     """
-    out: list[Any] = []
-    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-        if begin is None:
-            out.append(None)
-            continue
-        first = None if begin <= UNBOUNDED_BEGIN else begin
-        last = None if end >= UNBOUNDED_END else end
-        out.append({"begin_tai": _iso(first), "end_tai": _iso(last), "begin_ns": first, "end_ns": last})
-    return out
+    firsts = [None if b is None or b <= UNBOUNDED_BEGIN else b for b in begins.tolist()]
+    lasts = [None if e is None or e >= UNBOUNDED_END else e for e in ends.tolist()]
+    whole = zip(begins.tolist(), _iso(firsts), _iso(lasts), firsts, lasts, strict=True)
+    return [
+        None
+        if begin is None
+        else {"begin_tai": begin_tai, "end_tai": end_tai, "begin_ns": first, "end_ns": last}
+        for begin, begin_tai, end_tai, first, last in whole
+    ]
 
 
-def _iso(tai_ns: int | None) -> str | None:
-    return None if tai_ns is None else str(np.datetime64(tai_ns, "ns"))
+def _iso(tai_ns: Sequence[int | None]) -> list[str | None]:
+    """Word times, all at once."""
+    texts = np.array([0 if t is None else t for t in tai_ns], dtype="datetime64[ns]").astype(str).tolist()
+    return [None if t is None else text for t, text in zip(tai_ns, texts, strict=True)]
 
 
 def _converted(convert: Callable[[Any], Any], row: int, value: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from registry.model.columns import Columns
+from registry.roles import database_user
 from sync.plan import CampaignInfo
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def record_push(
     """
     now = time.time_ns()
     user, host = who()
+    # A server knows whom it let in; what the pusher's own machine calls them is hearsay.
+    user = database_user(upstream) or user
     push = (push_id, campaign.id, campaign.name, user, host, now, json.dumps(list(runs)), json.dumps(summary))
     upstream.insert_rows("push_ledger", Columns.from_rows(_PUSH, [push]))
     known = (campaign.id, campaign.name, campaign.doc, campaign.document, now)

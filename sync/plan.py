@@ -13,6 +13,7 @@ from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionUniverse
 from registry.model.refs import id_text
+from sync.members import Members
 from sync.wording import push_lines, total_size
 
 __all__ = [
@@ -188,8 +189,8 @@ class FetchPlan:
         What changed upstream since it was fetched; it stays as it was fetched.
     conflicts : tuple of Conflict
         What was made or changed here and differs upstream.
-    left : tuple of Note
-        What a fetch cannot bring.
+    members : Members
+        What TAGGED and CALIBRATION collections are to hold.
     """
 
     dataset_types: tuple[DatasetType, ...]
@@ -200,13 +201,13 @@ class FetchPlan:
     counts: Counts
     changed: tuple[Note, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
-    left: tuple[Note, ...] = ()
+    members: Members = field(default_factory=Members)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
         rows = (self.dataset_types, self.collections, self.records, self.datasets, self.baselines.n_rows)
-        return not any(rows)
+        return not any(rows) and self.members.is_empty
 
     @property
     def size_bytes(self) -> int:

@@ -25,13 +25,14 @@ from sync.ledger import record_push
 from sync.outgoing import gather
 from sync.plan import CampaignInfo, Conflict, Note, PushPlan
 from sync.settled import VERB, acknowledge, begin, note, settled_plan
+from sync.sources import CHANGED, MISSING, check_sources, refused_sources, written_until
 from sync.transfer import Mode, TransferResult, make_durable, transfer, withdraw
 
 if TYPE_CHECKING:
     from registry.change import Change
     from sync.repo import Repo
 
-__all__ = ["PushResult", "execute_push", "new_artifacts", "plan_push"]
+__all__ = ["PushResult", "check_local", "execute_push", "new_artifacts", "plan_push"]
 
 _AGAIN = "Run 'stage push' again: what has arrived is not moved twice."
 
@@ -172,6 +173,10 @@ def execute_push(
     ------
     ConflictError
         If the plan has conflicts, or the check inside the transaction finds some. Upstream is as it was.
+    NotFoundError
+        If an artifact is not there. Nothing was written upstream.
+    IntegrityError
+        If an artifact is not what was recorded. Nothing was written upstream.
     TransferError
         If artifacts did not arrive. No row was written; what arrived stays for the next try.
     BusyError
@@ -182,6 +187,7 @@ def execute_push(
     if plan.is_empty:
         acknowledge(plan, staging, upstream)
         return PushResult(None, plan.counts, warnings=plan.warnings)
+    check_local(plan, staging)
     push_id = begin(plan, staging, upstream)
     at("journal-begun")
     moved = _move(plan, staging, upstream, mode=mode, at=at, on_progress=on_progress)
@@ -195,6 +201,26 @@ def execute_push(
         push_id if written else None, plan.counts, len(moved.moved), len(moved.same), moved.size_bytes, moved.linked,
         plan.warnings,
     )  # fmt: skip
+
+
+def check_local(plan: PushPlan, staging: Repo) -> None:
+    """See that the artifacts of a plan are here, as they were recorded.
+
+    Parameters
+    ----------
+    plan : PushPlan
+        The plan.
+    staging : Repo
+        Where they are.
+
+    Raises
+    ------
+    NotFoundError
+        If one is missing; names each.
+    IntegrityError
+        If one has been changed; names each.
+    """
+    check_sources(new_artifacts(plan), staging.datastore.root, written_ns=written_until(plan.outgoing))
 
 
 def new_artifacts(plan: PushPlan) -> Columns:
@@ -238,14 +264,16 @@ def _move(
         with upstream.registry.write() as tx:
             _withdraw(plan, result, tx, upstream)
         raise refusal(VERB, [_artifact_conflict(failure) for failure in differing])
+    if gone := [failure for failure in result.failed if failure.code in {MISSING, CHANGED}]:
+        with upstream.registry.write() as tx:
+            _withdraw(plan, result, tx, upstream)
+        raise refused_sources(gone, artifacts.n_rows)
     if result.failed:
         first = result.failed[0]
         raise TransferError(
             f"push: {len(result.failed):,} of {artifacts.n_rows:,} artifacts did not arrive ({first})",
             result=result,
-            hint=_AGAIN
-            if first.code == "storage"
-            else "Put it back, or make it anew: 'stage run --new-run'.",
+            hint=_AGAIN,
         )
     at("artifacts-moved")
     make_durable(result, upstream.datastore.root)

@@ -14,7 +14,18 @@ from registry.errors import StageError, StorageError, UsageError
 from sync.local_files import CHUNK_BYTES, aside_name
 from sync.uris import redact
 
-__all__ = ["chunks", "exists", "read", "read_range", "remove", "size", "walk", "write", "write_chunks"]
+__all__ = [
+    "chunks",
+    "details",
+    "exists",
+    "read",
+    "read_range",
+    "remove",
+    "size",
+    "walk",
+    "write",
+    "write_chunks",
+]
 
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss"})
@@ -193,6 +204,39 @@ def walk(root: str) -> list[str]:
         # Others write there too: what was listed must not answer later questions.
         fs.invalidate_cache(path)
         return [name[len(prefix) :] for name in found if name.startswith(prefix)]
+
+
+def details(root: str) -> list[tuple[str, int, float]]:
+    """Name the files below a directory, with what a file system tells of each.
+
+    Parameters
+    ----------
+    root : str
+        The directory; one that does not exist has no files.
+
+    Returns
+    -------
+    list of (str, int, float)
+        Path relative to it, bytes, and when it was changed last (seconds since 1970; 0 where nobody knows).
+    """
+    with _opened(root) as (fs, path):
+        fs.invalidate_cache(path)
+        prefix = path.rstrip("/") + "/"
+        found = fs.find(path, detail=True)
+        fs.invalidate_cache(path)
+        return [
+            (str(name)[len(prefix) :], int(told.get("size") or 0), _changed(told))
+            for name, told in found.items()
+            if str(name).startswith(prefix)
+        ]
+
+
+def _changed(told: dict[str, Any]) -> float:
+    """Return the time that a file system gives a file; each calls it otherwise."""
+    found = next(
+        (told[k] for k in ("LastModified", "last_modified", "updated", "mtime", "created") if told.get(k)), 0
+    )
+    return float(found.timestamp() if hasattr(found, "timestamp") else found)
 
 
 @contextmanager

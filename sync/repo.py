@@ -6,30 +6,24 @@ the datastore. The database records the datastore's root too, so that its URL al
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from registry.errors import AlreadyExistsError, NotFoundError, StageError, UsageError
-from registry.model.collections import check_collection_name
-from registry.model.columns import Columns
-from registry.model.data_id import DataId
-from registry.model.dataset_type import DatasetType
+from registry.errors import AlreadyExistsError, NotFoundError, UsageError
 from registry.model.dimensions import DimensionUniverse, default_universe
-from registry.model.records import Artifact
-from registry.model.refs import DatasetRef, id_text, new_id, parse_id
 from registry.registry import Registry
+from registry.snapshot import query_of
 from sync import files
 from sync.beside import DATABASE_NAME, create_beside, sqlite_url
 from sync.datastore import Datastore
 from sync.fsspec_store import FsspecDatastore
-from sync.paths import artifact_stem
-from sync.repo_file import REPO_FILE, RepoFile, is_database_url, place_of
+from sync.objects import Objects
+from sync.repo_file import REPO_FILE, RepoFile, is_database_url, place_of, refuse_password
 
 if TYPE_CHECKING:
-    from registry.registry import Snapshot
+    from registry.queries.query import Query
 
 __all__ = ["Repo"]
 
@@ -37,7 +31,7 @@ _DATASTORE_NAME = "data"
 _DATASTORE_ATTRIBUTE = "datastore"
 
 
-class Repo:
+class Repo(Objects):
     """One registry and one datastore.
 
     Parameters
@@ -51,9 +45,8 @@ class Repo:
     """
 
     def __init__(self, root: str, registry: Registry, datastore: Datastore) -> None:
+        super().__init__(registry, datastore)
         self.root = root
-        self.registry = registry
-        self.datastore = datastore
 
     def __repr__(self) -> str:
         return f"Repo({files.redact(self.root)!r})"
@@ -114,6 +107,7 @@ class Repo:
                 hint="Choose another directory, or use that one.",
             )
         store = _DATASTORE_NAME if datastore_root is None else files.absolute(datastore_root)
+        refuse_password(registry_url or "", "database URL")
         if registry_url is None:
             create_beside(where, chosen, {_DATASTORE_ATTRIBUTE: store})
         else:
@@ -152,7 +146,7 @@ class Repo:
         where = place_of(root)
         if is_database_url(where):
             registry = Registry.open(where, writable=writable)
-            return cls(files.redact(where), registry, FsspecDatastore(_recorded_datastore(registry, where)))
+            return cls(registry.url, registry, FsspecDatastore(_recorded_datastore(registry, where)))
         content = RepoFile.load(where)
         url = content.registry
         if not is_database_url(url):
@@ -181,6 +175,19 @@ class Repo:
         registry = Registry.open(registry_url, writable=writable)
         return cls(files.redact(registry_url), registry, FsspecDatastore(datastore_root))
 
+    def query(self) -> Query:
+        """Begin a question that is put together step by step.
+
+        Returns
+        -------
+        Query
+            Without constraints. Its results can be read as long as the repository is open, each in a transaction of
+            its own; within a block of ``registry.read`` use `Snapshot.query`.
+        """
+        from sync.data_id_table import read_data_id_table
+
+        return query_of(self.registry, partial(read_data_id_table, universe=self.registry.universe))
+
     def close(self) -> None:
         """Close the registry."""
         self.registry.close()
@@ -192,195 +199,6 @@ class Repo:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def put(
-        self, obj: object, dataset_type: str, data_id: Mapping[str, Any], run: str, *, durable: bool = True
-    ) -> DatasetRef:
-        """Store one object as a dataset.
-
-        Parameters
-        ----------
-        obj : object
-            What the dataset type's storage class takes.
-        dataset_type : str
-            Its kind, which is registered.
-        data_id : mapping
-            Which one.
-        run : str
-            The RUN collection, made if need be.
-        durable : bool, optional
-            Whether the file must survive a power cut before its row is written.
-
-        Returns
-        -------
-        DatasetRef
-            The new dataset.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such dataset type.
-        DataIdError
-            If the data ID is wrong, or a dimension record of it is missing.
-        ConflictError
-            If the run has that dataset already. In all these cases nothing has changed.
-        """
-        check_collection_name(run)
-        with self.registry.read() as snapshot:
-            kind = snapshot.dataset_type(dataset_type)
-        ref = DatasetRef(new_id(), kind, DataId.standardize(kind.dimensions, data_id), run)
-        artifact = self.datastore.put(obj, kind.storage_class, _stem(ref), durable=durable)
-        # Bytes first, rows second: a crash between them leaves a file that nothing names.
-        try:
-            with self.registry.write() as change:
-                change.register_run(run)
-                change.insert_datasets(kind.name, run, _one_row(ref, artifact))
-        except BaseException:
-            with contextlib.suppress(StageError):
-                if not self.holds(ref.id):
-                    self.datastore.remove(artifact.uri)
-            raise
-        return ref
-
-    def holds(self, dataset_id: bytes) -> bool:
-        """Tell whether the registry has a row of a dataset.
-
-        An interruption can come when a transaction has just been committed: before files are taken back, the
-        registry has to say that no row names them.
-
-        Parameters
-        ----------
-        dataset_id : bytes
-            16 bytes.
-
-        Returns
-        -------
-        bool
-            Whether it has.
-
-        Raises
-        ------
-        StorageError
-            If it cannot be asked.
-        """
-        with self.registry.read() as snapshot:
-            return bool(snapshot.existing_ids([dataset_id]))
-
-    def get(
-        self,
-        dataset: DatasetRef | bytes | str,
-        data_id: Mapping[str, Any] | None = None,
-        collections: Sequence[str] = (),
-        *,
-        storage_class: str | None = None,
-        verify: bool = False,
-    ) -> object:
-        """Read one dataset.
-
-        Parameters
-        ----------
-        dataset : DatasetRef, bytes or str
-            A reference, an id (its bytes or, without `data_id`, its text), or the name of a dataset type.
-        data_id : mapping, optional
-            With a dataset type: which one.
-        collections : sequence of str, optional
-            With a dataset type: where to search, in order.
-        storage_class : str, optional
-            What it has to be in memory, if not what its dataset type says.
-        verify : bool, optional
-            Whether to compare the file with its record.
-
-        Returns
-        -------
-        object
-            What was put.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such dataset, or its file is gone.
-        IntegrityError
-            If its file is not what was written.
-        """
-        ref, artifact = self._resolve(dataset, data_id, collections)
-        return self.datastore.get(artifact, storage_class or ref.dataset_type.storage_class, verify=verify)
-
-    def locate(
-        self,
-        dataset: DatasetRef | bytes | str,
-        data_id: Mapping[str, Any] | None = None,
-        collections: Sequence[str] = (),
-    ) -> str:
-        """Return where a dataset's file is.
-
-        Parameters
-        ----------
-        dataset : DatasetRef, bytes or str
-            As for `get`.
-        data_id : mapping, optional
-            As for `get`.
-        collections : sequence of str, optional
-            As for `get`.
-
-        Returns
-        -------
-        str
-            An absolute path or URI.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such dataset.
-        """
-        return self.datastore.locate(self._resolve(dataset, data_id, collections)[1].uri)
-
-    def _resolve(
-        self, dataset: DatasetRef | bytes | str, data_id: Mapping[str, Any] | None, collections: Sequence[str]
-    ) -> tuple[DatasetRef, Artifact]:
-        with self.registry.read() as snapshot:
-            ref = (
-                dataset if isinstance(dataset, DatasetRef) else _find(snapshot, dataset, data_id, collections)
-            )
-            artifact = snapshot.artifact(ref.id)
-        if artifact is None:
-            raise NotFoundError(
-                f"dataset {ref} has no file", code="no-artifact", context={"id": id_text(ref.id)}
-            )
-        return ref, artifact
-
-
-def _find(
-    snapshot: Snapshot, dataset: bytes | str, data_id: Mapping[str, Any] | None, collections: Sequence[str]
-) -> DatasetRef:
-    if isinstance(dataset, bytes):
-        return snapshot.dataset(dataset)
-    if data_id is None:
-        try:
-            return snapshot.dataset(parse_id(dataset))
-        except ValueError as exc:
-            raise UsageError(
-                f"'{dataset}' is not the id of a dataset",
-                code="bad-id",
-                hint="Give an id, or a dataset type with a data ID and collections.",
-            ) from exc
-    found = snapshot.find(dataset, data_id, collections)
-    if found is None:
-        raise NotFoundError(
-            f"no dataset '{dataset}' with {dict(data_id)} in {', '.join(collections) or 'no collection'}",
-            code="no-dataset",
-            hint="Ask what there is: stage query datasets.",
-        )
-    return found
-
-
-def _stem(ref: DatasetRef) -> str:
-    kind: DatasetType = ref.dataset_type
-    return artifact_stem(ref.run, kind.name, kind.dimensions.required, ref.data_id.values_tuple, ref.id)
-
-
-def _one_row(ref: DatasetRef, artifact: Artifact) -> Columns:
-    names = (*ref.dataset_type.dimensions.required, "id", *Artifact._fields)
-    return Columns.from_rows(names, [(*ref.data_id.values_tuple, ref.id, *artifact)])
 
 
 def _recorded_datastore(registry: Registry, url: str) -> str:

@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from registry.errors import IntegrityError, NotFoundError, SchemaVersionError, nearest
+from registry.errors import IntegrityError, NotFoundError, SchemaVersionError, UsageError, nearest
 from sync import files
+from sync.uris import has_password
 
-__all__ = ["REPO_FILE", "RepoFile", "is_database_url", "place_of"]
+__all__ = ["REPO_FILE", "RepoFile", "is_database_url", "place_of", "refuse_password"]
 
 REPO_FILE = "repo.yaml"
 FORMAT = 1
 _KEYS = ("format", "registry", "datastore")
-_DATABASE = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?://")
+_DATABASE = re.compile(r"(sqlite|postgres(ql)?)(\+[a-z0-9]+)?://")
 
 
 def is_database_url(text: str) -> bool:
@@ -31,9 +30,32 @@ def is_database_url(text: str) -> bool:
     Returns
     -------
     bool
-        True for ``sqlite://`` and ``postgresql://``, with or without a driver's name.
+        True for ``sqlite://``, ``postgresql://`` and ``postgres://``, with or without a driver's name.
     """
     return _DATABASE.match(text) is not None
+
+
+def refuse_password(uri: str, what: str) -> None:
+    """Refuse a URI that holds a password where it would be written into a file.
+
+    Parameters
+    ----------
+    uri : str
+        Any URI.
+    what : str
+        Which one, for the error.
+
+    Raises
+    ------
+    UsageError
+        If it holds one.
+    """
+    if has_password(uri):
+        raise UsageError(
+            f"the {what} {files.redact(uri)} holds a password, which would be written into a file",
+            code="password-in-uri",
+            hint="Leave it out, and put it in ~/.pgpass or in the environment (PGPASSWORD).",
+        )
 
 
 def place_of(root: files.Uri) -> str:
@@ -107,6 +129,8 @@ class RepoFile:
 
     @classmethod
     def _parse(cls, data: bytes, where: str) -> RepoFile:
+        import yaml  # looking at a campaign reads no such file
+
         try:
             document = yaml.safe_load(data)
         except (yaml.YAMLError, UnicodeDecodeError) as exc:
@@ -147,6 +171,8 @@ class RepoFile:
         root : str
             The repository's root.
         """
+        import yaml
+
         document = {"format": FORMAT, "registry": self.registry, "datastore": self.datastore}
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
         files.write_bytes(files.join(root, REPO_FILE), text.encode(), durable=True)

@@ -10,11 +10,22 @@ from urllib.parse import unquote, urlsplit
 
 from registry.errors import UsageError
 
-__all__ = ["Uri", "absolute", "is_absolute", "is_local", "join", "local_path", "local_text", "redact"]
+__all__ = [
+    "Uri",
+    "absolute",
+    "has_password",
+    "is_absolute",
+    "is_local",
+    "join",
+    "local_path",
+    "local_text",
+    "redact",
+]
 
 Uri = str | os.PathLike[str]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://([^/@\s]*:[^/@\s]+@|[^?\s]*\?(.*&)?(ssl)?password=.)")
 _SECRET = re.compile(r"(?<=://)[^/@\s]*@|\?.*")
 
 
@@ -138,6 +149,22 @@ def redact(uri: Uri) -> str:
     """
     text = os.fspath(uri)
     return _SECRET.sub("", text) if _SCHEME.match(text) else text
+
+
+def has_password(uri: Uri) -> bool:
+    """Tell whether a URI holds a password.
+
+    Parameters
+    ----------
+    uri : str or path
+        Any URI.
+
+    Returns
+    -------
+    bool
+        Whether there is one, after the user's name or among the parameters.
+    """
+    return _PASSWORD.match(os.fspath(uri)) is not None
 
 
 def join(root: Uri, relative: Uri) -> str:

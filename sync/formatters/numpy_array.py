@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 
@@ -62,3 +63,22 @@ class NumpyFormatter:
         """
         with reading(self.name):
             return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+
+    def check(self, path: str) -> None:
+        """See whether a file is an array of the length that its header says.
+
+        Parameters
+        ----------
+        path : str
+            A local file.
+
+        Raises
+        ------
+        IntegrityError
+            If it is not.
+        """
+        with reading(self.name):
+            # Mapped, not read: what is too short for its header cannot be mapped.
+            mapped = np.lib.format.open_memmap(path, mode="r") if Path(path).stat().st_size else None
+            if mapped is None:
+                raise ValueError("the file is empty")

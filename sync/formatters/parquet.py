@@ -132,3 +132,22 @@ class ParquetFormatter:
         pa = _pyarrow()
         with reading(self.name):
             return pa.parquet.read_table(pa.BufferReader(data))
+
+    def check(self, path: str) -> None:
+        """See whether a file has the footer of a table.
+
+        Parameters
+        ----------
+        path : str
+            A local file.
+
+        Raises
+        ------
+        IntegrityError
+            If it has none.
+        UsageError
+            If pyarrow is not installed.
+        """
+        pa = _pyarrow()
+        with reading(self.name):
+            pa.parquet.read_metadata(path)
