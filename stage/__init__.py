@@ -27,20 +27,47 @@ if TYPE_CHECKING:
     from registry.model.dataset_type import DatasetType
     from registry.model.dimensions import DimensionGroup, DimensionUniverse, default_universe
     from registry.model.refs import DatasetRef
+    from registry.queries.query import Query
     from registry.registry import Registry
     from stage.campaign.administration import (
-        create_repo,
         get_from_repo,
         import_records,
+        open_query,
         query_repo,
         register_dataset_type,
-        repo_info,
     )
     from stage.campaign.campaign import Campaign
+    from stage.campaign.collecting import (
+        associate,
+        certify,
+        decertify,
+        disassociate,
+        edit_chain,
+        register_collection,
+    )
+    from stage.campaign.exchange import export_repo, import_repo
     from stage.campaign.graphs import show_graph
     from stage.campaign.ingesting import ingest_files
     from stage.campaign.jobs import exec_graph
+    from stage.campaign.keeping import (
+        make_roles,
+        plan_prune,
+        plan_prune_orphans,
+        plan_upgrade,
+        prune_orphans,
+        prune_repo,
+        repo_info,
+        upgrade_repo,
+    )
+    from stage.campaign.making import (
+        create_repo,
+        create_repo_from_table,
+        plan_repo_from_table,
+        write_universe,
+    )
     from stage.campaign.options import EditOptions
+    from stage.campaign.registering import register_dataset_types
+    from stage.campaign.removing import plan_removal, remove_collections, remove_dataset_types
     from stage.campaign.state import CampaignState
     from stage.demo.tour import run_demo
     from stage.errors import ExecutionError, QuantumFailed, UpstreamFailed
@@ -67,6 +94,7 @@ if TYPE_CHECKING:
     from stage.pipeline.subtask import Subtask, SubtaskChoice
     from stage.pipeline.task import Task
     from stage.tasks.function import task
+    from sync.data_id_table import read_data_id_table
     from sync.errors import TransferError
     from sync.repo import Repo
 
@@ -106,6 +134,7 @@ _HOME = {
     "Quantum": "stage.graph.quantum",
     "QuantumFailed": "stage.errors",
     "QuantumGraph": "stage.graph.graph",
+    "Query": "registry.queries.query",
     "QueryError": "registry.errors",
     "Registry": "registry.registry",
     "Repo": "sync.repo",
@@ -120,22 +149,46 @@ _HOME = {
     "TransferError": "sync.errors",
     "UpstreamFailed": "stage.errors",
     "UsageError": "registry.errors",
+    "associate": "stage.campaign.collecting",
     "build_graph": "stage.graph.build:build",
-    "create_repo": "stage.campaign.administration",
+    "certify": "stage.campaign.collecting",
+    "create_repo": "stage.campaign.making",
+    "create_repo_from_table": "stage.campaign.making",
+    "decertify": "stage.campaign.collecting",
     "default_universe": "registry.model.dimensions",
+    "disassociate": "stage.campaign.collecting",
+    "edit_chain": "stage.campaign.collecting",
     "exec_graph": "stage.campaign.jobs",
     "execute_job": "stage.execution.job",
+    "export_repo": "stage.campaign.exchange",
     "get_from_repo": "stage.campaign.administration",
     "import_records": "stage.campaign.administration",
+    "import_repo": "stage.campaign.exchange",
     "ingest_files": "stage.campaign.ingesting",
+    "make_roles": "stage.campaign.keeping",
     "merge_records": "stage.execution.merge",
+    "open_query": "stage.campaign.administration",
+    "plan_prune": "stage.campaign.keeping",
+    "plan_prune_orphans": "stage.campaign.keeping",
+    "plan_removal": "stage.campaign.removing",
+    "plan_repo_from_table": "stage.campaign.making",
+    "plan_upgrade": "stage.campaign.keeping",
+    "prune_orphans": "stage.campaign.keeping",
+    "prune_repo": "stage.campaign.keeping",
     "query_repo": "stage.campaign.administration",
+    "read_data_id_table": "sync.data_id_table",
+    "register_collection": "stage.campaign.collecting",
     "register_dataset_type": "stage.campaign.administration",
-    "repo_info": "stage.campaign.administration",
+    "register_dataset_types": "stage.campaign.registering",
+    "remove_collections": "stage.campaign.removing",
+    "remove_dataset_types": "stage.campaign.removing",
+    "repo_info": "stage.campaign.keeping",
     "run_demo": "stage.demo.tour",
     "run_graph": "stage.execution.run",
     "show_graph": "stage.campaign.graphs",
     "task": "stage.tasks.function",
+    "upgrade_repo": "stage.campaign.keeping",
+    "write_universe": "stage.campaign.making",
 }
 
 __all__ = [
@@ -174,6 +227,7 @@ __all__ = [
     "Quantum",
     "QuantumFailed",
     "QuantumGraph",
+    "Query",
     "QueryError",
     "Registry",
     "Repo",
@@ -188,22 +242,46 @@ __all__ = [
     "TransferError",
     "UpstreamFailed",
     "UsageError",
+    "associate",
     "build_graph",
+    "certify",
     "create_repo",
+    "create_repo_from_table",
+    "decertify",
     "default_universe",
+    "disassociate",
+    "edit_chain",
     "exec_graph",
     "execute_job",
+    "export_repo",
     "get_from_repo",
     "import_records",
+    "import_repo",
     "ingest_files",
+    "make_roles",
     "merge_records",
+    "open_query",
+    "plan_prune",
+    "plan_prune_orphans",
+    "plan_removal",
+    "plan_repo_from_table",
+    "plan_upgrade",
+    "prune_orphans",
+    "prune_repo",
     "query_repo",
+    "read_data_id_table",
+    "register_collection",
     "register_dataset_type",
+    "register_dataset_types",
+    "remove_collections",
+    "remove_dataset_types",
     "repo_info",
     "run_demo",
     "run_graph",
     "show_graph",
     "task",
+    "upgrade_repo",
+    "write_universe",
 ]
 
 

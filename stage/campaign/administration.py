@@ -1,158 +1,28 @@
-"""What the keeper of a repository does: create, info, import, ingest, register dataset types."""
+"""What is asked of a repository, and single things that its keeper brings in: records, dataset types."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.errors import NotFoundError, UsageError
 from registry.model.columns import Columns
-from registry.model.refs import id_text
 from stage.campaign.layout import absolute_uri
-from stage.campaign.reading import ask, get_dataset, split_words
+from stage.campaign.questions import ask, question, split_words
 
 if TYPE_CHECKING:
-    from registry.model.dimensions import DimensionUniverse
+    from registry.queries.results import Result
     from stage.campaign.reports import DatasetContent
     from sync.repo import Repo
 
-__all__ = [
-    "RepoInfo", "create_repo", "get_from_repo", "import_records", "query_repo", "register_dataset_type", "repo_info",
-]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class RepoInfo:
-    """What a repository holds.
-
-    Parameters
-    ----------
-    root : str
-        Where it is.
-    id : str
-        Its identity.
-    universe : str
-        Name of its universe.
-    universe_version : int
-        Version of that.
-    records : mapping of str to int
-        Dimension elements to their number of records, those that have any.
-    datasets : sequence of (str, str, int)
-        Dataset type, RUN, number.
-    """
-
-    root: str
-    id: str
-    universe: str
-    universe_version: int
-    records: Mapping[str, int]
-    datasets: Sequence[tuple[str, str, int]]
-
-    def to_document(self) -> dict[str, Any]:
-        """Return it as JSON-like values.
-
-        Returns
-        -------
-        dict
-            One key a field.
-        """
-        names = ("dataset_type", "run", "n")
-        return {**asdict(self), "datasets": [dict(zip(names, row, strict=True)) for row in self.datasets]}
-
-
-def create_repo(
-    repo: str,
-    *,
-    universe: str | Path | DimensionUniverse | None = None,
-    registry: str | None = None,
-    datastore: str | None = None,
-) -> RepoInfo:
-    """Make an empty repository.
-
-    Parameters
-    ----------
-    repo : str
-        Directory to make it in.
-    universe : str, path or DimensionUniverse, optional
-        Its dimensions, or a YAML file of them; the default ones otherwise.
-    registry : str, optional
-        URL of its database; SQLite in the directory by default.
-    datastore : str, optional
-        Root of its files.
-
-    Returns
-    -------
-    RepoInfo
-        What was made.
-
-    Raises
-    ------
-    AlreadyExistsError
-        If there is one; it is left as it is.
-    NotFoundError
-        If the universe's file is missing.
-    UsageError
-        If it is no universe.
-    """
-    from sync.repo import Repo
-
-    dimensions = _read_universe(universe) if isinstance(universe, str | Path) else universe
-    with Repo.create(absolute_uri(repo), dimensions, registry_url=registry, datastore_root=datastore) as made:
-        return _info(made)
-
-
-def _read_universe(path: str | Path) -> DimensionUniverse:
-    from registry.model.dimensions import DimensionUniverse
-
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError as exc:
-        raise NotFoundError(f"universe file {path} does not exist", code="no-such-file") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"universe file {path} cannot be read: {exc}") from exc
-    return DimensionUniverse.from_yaml(text, str(path))
+__all__ = ["get_from_repo", "import_records", "open_query", "query_repo", "register_dataset_type"]
 
 
 def _open(repo: str, *, writable: bool = False) -> Repo:
     from sync.repo import Repo
 
     return Repo.open(repo, writable=writable)
-
-
-def repo_info(repo: str) -> RepoInfo:
-    """Say what a repository holds.
-
-    Parameters
-    ----------
-    repo : str
-        Its root.
-
-    Returns
-    -------
-    RepoInfo
-        Counts.
-
-    Raises
-    ------
-    NotFoundError
-        If there is none.
-    """
-    with _open(repo) as opened:
-        return _info(opened)
-
-
-def _info(repo: Repo) -> RepoInfo:
-    universe = repo.registry.universe
-    with repo.registry.read() as snapshot:
-        elements = [e.name for e in universe.elements.values() if e.has_table]
-        counts = {name: snapshot.records(name).n_rows for name in elements}
-        datasets = snapshot.count_datasets().rows(("dataset_type", "run", "n"))
-    return RepoInfo(
-        repo.root, id_text(repo.registry.repo_id), universe.name, universe.version,
-        {name: n for name, n in counts.items() if n}, [(t, r, int(n)) for t, r, n in datasets],
-    )  # fmt: skip
 
 
 def query_repo(repo: str, what: str, *names: str, **options: Any) -> Columns:
@@ -163,11 +33,11 @@ def query_repo(repo: str, what: str, *names: str, **options: Any) -> Columns:
     repo : str
         Its root.
     what : str
-        As for `stage.campaign.reading.ask`.
+        As for `stage.campaign.questions.ask`.
     *names : str
-        As for `stage.campaign.reading.ask`.
+        As for `stage.campaign.questions.ask`.
     **options
-        As for `stage.campaign.reading.ask`.
+        As for `stage.campaign.questions.question`.
 
     Returns
     -------
@@ -181,6 +51,35 @@ def query_repo(repo: str, what: str, *names: str, **options: Any) -> Columns:
     """
     with _open(repo) as opened:
         return ask(opened, what, *names, **options)
+
+
+@contextmanager
+def open_query(repo: str, what: str, *names: str, **options: Any) -> Iterator[Result[Any]]:
+    """Put a question for rows to a repository, whose answer can be counted, explained or read within the block.
+
+    Parameters
+    ----------
+    repo : str
+        Its root; it is only read.
+    what : {"data-ids", "records", "datasets"}
+        What is asked for.
+    *names : str
+        As for `stage.campaign.questions.question`.
+    **options
+        As for `stage.campaign.questions.question`.
+
+    Yields
+    ------
+    Result
+        Not asked for yet.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no repository.
+    """
+    with _open(repo) as opened:
+        yield question(opened, what, *names, **options)
 
 
 def get_from_repo(
@@ -211,6 +110,8 @@ def get_from_repo(
     NotFoundError
         If there is no such repository or dataset.
     """
+    from stage.campaign.reading import get_dataset
+
     with _open(repo) as opened:
         return get_dataset(opened, dataset, *data_id, collections=collections, output=output)
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from stage.campaign import building, history, pushing, running
+from stage.campaign import building, history, pushing, registering, running
 from stage.campaign.command_line import command_text
 from stage.campaign.graphs import open_graph
 from stage.campaign.lock import campaign_lock
 from stage.campaign.options import EditOptions
 from stage.campaign.reader import StrPath
-from stage.campaign.repositories import ensure_staging, open_upstream
-from stage.campaign.state import GraphEntry, load_state
+from stage.campaign.state import load_state
 from stage.campaign.writer import CampaignWriter
+from stage.execution.kept import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
+    from stage.campaign.registering import RegisteredTypes
     from stage.campaign.reports import BuildReport, FetchReport, PushReport, RunReport
 
 __all__ = ["Campaign"]
@@ -42,6 +42,7 @@ class Campaign(CampaignWriter):
         directory: StrPath,
         *,
         data_query: str | None = None,
+        data_id_table: str | None = None,
         fetch: bool = True,
         **edits: Unpack[EditOptions],
     ) -> tuple[Self, BuildReport | None]:
@@ -55,6 +56,8 @@ class Campaign(CampaignWriter):
             Where to make it: a new or empty directory, or one in which a clone was killed.
         data_query : str, optional
             Expression that chooses data IDs.
+        data_id_table : str, optional
+            File of data IDs to keep to.
         fetch : bool, optional
             Whether to fetch what the graph needs.
         **edits
@@ -77,19 +80,12 @@ class Campaign(CampaignWriter):
             If something else is wrong. In all cases nothing is left behind.
         """
         campaign = cls.init(upstream, directory, **edits)
-        return campaign, campaign._clone(data_query, fetch=fetch)  # noqa: SLF001 - its own
+        return campaign, campaign._clone(data_query, data_id_table, fetch)  # noqa: SLF001 - its own
 
-    def _clone(self, data_query: str | None, *, fetch: bool) -> BuildReport | None:
+    def _clone(self, query: str | None, table: str | None, fetch: bool) -> BuildReport | None:
         self._clear_unfinished()
-        report = None
         with self._changing("clone", {}) as change:
-            with open_upstream(change.state) as repo:
-                ensure_staging(change, repo)
-            if change.state.pipeline and change.state.collections.inputs:
-                report = building.build_graph(change, data_query=data_query, fetch=fetch)
-            elif data_query:
-                change.state = replace(change.state, quantum_graph=GraphEntry(data_query=data_query))
-        return report
+            return building.build_first(change, data_query=query, data_id_table=table, fetch=fetch)
 
     # -- definition -----------------------------------------------------------------------------------------
 
@@ -121,7 +117,9 @@ class Campaign(CampaignWriter):
         self,
         *,
         data_query: str | None = None,
+        data_id_table: str | None = None,
         fetch: bool = True,
+        skip_existing_in: Sequence[str] = (),
         write_qg: str | None = None,
         **edits: Unpack[EditOptions],
     ) -> BuildReport:
@@ -131,8 +129,12 @@ class Campaign(CampaignWriter):
         ----------
         data_query : str, optional
             Expression that chooses data IDs; the last one by default.
+        data_id_table : str, optional
+            File of data IDs to keep to; the last one by default, and none if it is empty text.
         fetch : bool, optional
             Whether to fetch.
+        skip_existing_in : sequence of str, optional
+            Collections and patterns: quanta whose metadata exist there are not planned again. Not remembered.
         write_qg : str, optional
             Where to write the graph.
         **edits
@@ -148,8 +150,9 @@ class Campaign(CampaignWriter):
         StageError
             If it cannot be built; state, graph and registry are as they were.
         """
+        given = {"data_query": data_query, "data_id_table": data_id_table, "write_qg": write_qg}
         with self._changing("build", edits) as change:
-            return building.build_graph(change, data_query=data_query, write_qg=write_qg, fetch=fetch)
+            return building.build_graph(change, **given, skip_existing_in=skip_existing_in, fetch=fetch)
 
     def fetch(self) -> FetchReport:
         """Copy into staging the upstream rows that the graph needs.
@@ -166,6 +169,37 @@ class Campaign(CampaignWriter):
         """
         with self._changing("fetch", {}) as change:
             return building.fetch_graph(self.layout, change.state, change)
+
+    def register_dataset_types(
+        self, *, use_qg_configs: bool = False, use_task_configs: bool = False
+    ) -> RegisteredTypes:
+        """Register the intermediate and output dataset types in staging, and check the inputs'.
+
+        Parameters
+        ----------
+        use_qg_configs : bool, optional
+            Where the graph is not what the pipeline says now, take the graph's.
+        use_task_configs : bool, optional
+            Take the pipeline's.
+
+        Returns
+        -------
+        RegisteredTypes
+            What is new.
+
+        Raises
+        ------
+        UsageError
+            If the campaign has neither pipeline nor graph.
+        ConflictError
+            If graph and pipeline differ, and neither was chosen.
+        StageError
+            If an input is not registered, or a type is not what the pipeline takes it for. Nothing was registered.
+        """
+        with self._changing("register-dataset-types", {}) as change:
+            return registering.register_campaign_types(
+                change, use_qg_configs=use_qg_configs, use_task_configs=use_task_configs
+            )
 
     # -- execution ------------------------------------------------------------------------------------------
 
@@ -220,6 +254,9 @@ class Campaign(CampaignWriter):
         rebuild: bool = False,
         use_qg_configs: bool = False,
         fail_fast: bool = False,
+        timeout: float | None = None,
+        retries: int = 0,
+        log_limit: int = DEFAULT_LIMIT,
         on_progress: Callable[[Any], None] | None = None,
         **edits: Unpack[EditOptions],
     ) -> RunReport:
@@ -243,6 +280,12 @@ class Campaign(CampaignWriter):
             Run the graph as it was built, whatever changed since.
         fail_fast : bool, optional
             Begin nothing more after the first failure.
+        timeout : float, optional
+            Longest time for one quantum, in seconds; it then fails. Needs worker processes.
+        retries : int, optional
+            How often a quantum that failed is tried again.
+        log_limit : int, optional
+            Bytes that are kept of the log of each quantum, from its beginning and its end; 0 keeps all.
         on_progress : callable, optional
             Called with each `stage.execution.progress.ProgressEvent`.
         **edits
@@ -271,6 +314,9 @@ class Campaign(CampaignWriter):
                 rebuild=rebuild,
                 use_qg_configs=use_qg_configs,
                 fail_fast=fail_fast,
+                timeout=timeout,
+                retries=retries,
+                log_limit=log_limit,
                 on_progress=on_progress,
             )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from stage.campaign.files import sync_directory, write_atomically
 from stage.campaign.layout import Layout
 from stage.campaign.lock import campaign_lock
+from stage.campaign.stack import forget_begun_runs
 from stage.campaign.state import CampaignState, load_state, save_state
 from stage.campaign.undo import Undo, recover
 
@@ -212,6 +213,7 @@ def changing(
         If another command is changing it.
     """
     with campaign_lock(layout.lock, command, timeout_s):
+        forget_begun_runs(layout)
         if recover(layout):
             _log.warning("took back what a killed command had left half done in %s", layout.root)
         change = Change(layout, new or load_state(layout.state), is_new=new is not None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from registry.errors import ConflictError, StageError
 from stage.campaign.graphs import load_pipeline, open_graph
 from stage.campaign.layout import Layout
+from stage.campaign.sources import known_fingerprint
 from stage.campaign.state import CampaignState
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def find_discrepancy(
     """
     graph = open_graph(layout, state, change)
     entry = state.quantum_graph
-    if state.pipeline is not None:
+    if state.pipeline is not None and not _is_known_same(layout, state, change):
         pipeline = load_pipeline(layout, state, change)
         if pipeline.fingerprint != entry.pipeline_fingerprint:
             return Discrepancy("pipeline", _pipeline_detail(pipeline, graph))
@@ -77,6 +78,15 @@ def find_discrepancy(
             "inputs", f"the graph was built from {then}; the campaign now has {', '.join(now)}"
         )
     return None
+
+
+def _is_known_same(layout: Layout, state: CampaignState, change: Change | None) -> bool:
+    """Tell whether the pipeline is that of the graph because nothing that it was made from has changed.
+
+    Who is about to change something looks at the pipeline itself.
+    """
+    built = state.quantum_graph.pipeline_fingerprint
+    return change is None and built is not None and built == known_fingerprint(layout, state)
 
 
 def is_run_of(layout: Layout, run: str, graph: GraphFile) -> bool:

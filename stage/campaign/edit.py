@@ -10,6 +10,7 @@ from registry.model.collections import check_collection_name
 from stage.campaign.naming import check_campaign_name, check_pattern
 from stage.campaign.options import EditOptions
 from stage.campaign.state import CampaignState, Collections
+from sync.repo_file import refuse_password
 
 __all__ = [
     "check_upstream_uri",
@@ -39,13 +40,7 @@ def check_upstream_uri(uri: str) -> str:
     UsageError
         If it names a password.
     """
-    authority = uri.partition("://")[2].partition("/")[0]
-    if "@" in authority and ":" in authority.rpartition("@")[0]:
-        raise UsageError(
-            f"the upstream URI {uri.partition('://')[0]}://…@{authority.rpartition('@')[2]} holds a password",
-            code="password-in-uri",
-            hint="Leave it out, and put it in ~/.pgpass or in the environment (PGPASSWORD).",
-        )
+    refuse_password(uri, "upstream URI")
     return uri
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from registry.errors import IntegrityError
 from registry.model.columns import Columns
 from stage.campaign.reports import HistoryEntry
-from stage.campaign.repositories import open_staging
+from stage.campaign.repositories import lost_staging, open_staging
 
 if TYPE_CHECKING:
     from stage.campaign.layout import Layout
@@ -130,7 +130,7 @@ def read_history(layout: Layout) -> list[HistoryEntry]:
     list of HistoryEntry
         In order; empty before there is a staging registry.
     """
-    if not layout.staging.is_file():
+    if not layout.staging.is_file() and lost_staging(layout) is None:
         return []
     with open_staging(layout) as staging, staging.registry.read() as snapshot:
         rows = snapshot.table("history").rows(_NAMES)

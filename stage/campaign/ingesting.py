@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import glob
 import importlib
 import json
 import sys
@@ -15,6 +15,7 @@ from registry.errors import NotFoundError, StageError, UsageError
 from registry.model.columns import Columns
 from registry.model.data_id import parse_assignments
 from stage.campaign.layout import absolute_uri
+from stage.campaign.path_pattern import rows_from_paths
 
 if TYPE_CHECKING:
     from sync.datastore import TransferMode
@@ -31,8 +32,10 @@ def ingest_files(
     table: str | Path | None = None,
     describe: str | Callable[[str], Mapping[str, Any]] | None = None,
     data_id: Sequence[str] = (),
+    data_id_from: str | None = None,
     mode: TransferMode = "copy",
     formatter: str | None = None,
+    checksum: bool | None = None,
 ) -> int:
     """Take files in as datasets, all or none.
 
@@ -43,20 +46,24 @@ def ingest_files(
     dataset_type : str
         A registered dataset type.
     files : sequence of str, optional
-        The files, with `describe` or `data_id`.
+        The files, or patterns of them (``raw/**/*.fits``), with `describe`, `data_id_from` or `data_id`.
     run : str
         RUN that will hold them.
     table : str or path, optional
-        CSV file with a column a dimension, and ``path``.
+        CSV, TSV or Parquet file with a column a dimension, and ``path``.
     describe : str or callable, optional
         A function (or ``module:function``) that is given a file's path and returns its ``data_id`` and, by element,
         the dimension ``records`` that it tells of.
     data_id : sequence of str, optional
         ``dimension=value`` words that hold for all files.
+    data_id_from : str, optional
+        What the ends of the files' paths tell, as ``{instrument}/{exposure}_{detector}.fits``.
     mode : {"copy", "link", "symlink", "move", "direct"}, optional
         How the files get in.
     formatter : str, optional
         What reads them.
+    checksum : bool, optional
+        Whether checksums are taken; by default they are, but for ``"direct"``.
 
     Returns
     -------
@@ -73,46 +80,50 @@ def ingest_files(
 
     if (table is None) == (not files):
         raise UsageError("give files, or a table of them with --table", code="bad-ingest")
+    if data_id_from is not None and (describe is not None or table is not None):
+        raise UsageError("--data-id-from goes without --describe and --table", code="bad-ingest")
     common = parse_assignments(list(data_id))
     records: dict[str, list[Mapping[str, Any]]] = {}
     if table is not None:
         rows = _read_table(Path(table), common)
-    else:
-        rows, records = _describe(files, describe, common)
+    elif data_id_from is None:
+        rows, records = _describe(_expanded(files), describe, common)
     with Repo.open(repo, writable=True) as opened:
+        if data_id_from is not None:
+            rows = rows_from_paths(opened.registry.universe, data_id_from, _expanded(files), common)
         if records:
             with tempfile.TemporaryDirectory(prefix="stage-ingest-") as folder:
                 _write_records(Path(folder), records)
                 jsonl.import_records(opened, folder)
-        return ingest.ingest(opened, dataset_type, run, rows, mode=mode, formatter=formatter)
+        return ingest.ingest(
+            opened, dataset_type, run, rows, mode=mode, formatter=formatter, checksum=checksum
+        )
 
 
 def _read_table(path: Path, common: Mapping[str, Any]) -> Columns:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            names = next(reader, [])
-            lines = [
-                _checked_line(row, names, f"table {path}, line {reader.line_num}") for row in reader if row
-            ]
-    except FileNotFoundError as exc:
-        raise NotFoundError(f"table {path} does not exist", code="no-such-file") from exc
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise UsageError(f"table {path} cannot be read: {exc}") from exc
-    if "path" not in names:
-        raise UsageError(f"table {path} has no column 'path'; it has {', '.join(names) or 'none'}")
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise UsageError(f"table {path} has two columns '{twice[0]}'")
-    columns = Columns.from_rows(names, lines)
-    where = [p if "://" in p else str(path.absolute().parent / p) for p in columns["path"].tolist()]
-    constant = {name: [value] * columns.n_rows for name, value in common.items()}
-    return Columns({**{n: columns[n] for n in names}, **constant, "path": where})
+    from sync.table_read import read_table
+
+    found = read_table(absolute_uri(str(path)))
+    if "path" not in found.columns:
+        raise UsageError(f"table {path} has no column 'path'; it has {', '.join(found.columns) or 'none'}")
+    folder = path.absolute().parent
+    where = [str(p) if "://" in str(p) else str(folder / str(p)) for p in found.columns["path"]]
+    constant = {name: [value] * found.n_rows for name, value in common.items()}
+    return Columns({**found.columns, **constant, "path": where})
 
 
-def _checked_line(row: list[str], names: Sequence[str], where: str) -> list[str]:
-    if len(row) != len(names):
-        raise UsageError(f"{where}: {len(row)} values for {len(names)} columns", code="bad-table")
-    return row
+def _expanded(files: Sequence[str]) -> list[str]:
+    """Replace patterns by the files that they match; a file that is called like a pattern is itself."""
+    out: list[str] = []
+    for word in files:
+        if not set("*?[") & set(word) or "://" in word or Path(word).exists():
+            out.append(word)
+            continue
+        found = sorted(name for name in glob.glob(word, recursive=True) if Path(name).is_file())  # noqa: PTH207 - takes absolute patterns too
+        if not found:
+            raise NotFoundError(f"no file matches '{word}'", code="no-such-file")
+        out += found
+    return out
 
 
 def _describe(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from registry.errors import UsageError
 from stage.campaign.layout import Layout
 from stage.campaign.reports import RunReport
+from stage.execution.kept import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from stage.campaign.change import Change
-    from stage.execution.progress import RunSummary
+    from stage.execution.progress import ProgressEvent, RunSummary
 
 __all__ = ["exec_graph", "merge_campaign", "parse_quanta"]
 
@@ -71,7 +72,17 @@ def _datastore_of(graph_uri: str, run: str) -> str:
 
 
 def exec_graph(
-    graph: str, *, quanta: str = "all", record: str, datastore: str | None = None, processes: int = 0
+    graph: str,
+    *,
+    quanta: str = "all",
+    record: str,
+    datastore: str | None = None,
+    processes: int = 0,
+    force: bool = False,
+    timeout: float | None = None,
+    retries: int = 0,
+    log_limit: int = DEFAULT_LIMIT,
+    on_progress: Callable[[ProgressEvent], Any] | None = None,
 ) -> RunSummary:
     """Execute quanta from a graph file alone; no database is opened.
 
@@ -87,11 +98,21 @@ def exec_graph(
         Where outputs go; by default ``data`` of the campaign that the graph lies in.
     processes : int, optional
         Worker processes; 0 runs everything in this one.
+    force : bool, optional
+        Run quanta that are complete too, and replace what they made.
+    timeout : float, optional
+        Longest time for one quantum, in seconds; it then fails. Needs worker processes.
+    retries : int, optional
+        How often a quantum that failed is tried again.
+    log_limit : int, optional
+        Bytes that are kept of the log of each quantum, from its beginning and its end; 0 keeps all.
+    on_progress : callable, optional
+        Called with each `stage.execution.progress.ProgressEvent`.
 
     Returns
     -------
     RunSummary
-        Counts.
+        Counts; quanta that were complete already are `skipped`.
 
     Raises
     ------
@@ -110,7 +131,18 @@ def exec_graph(
             hint="Make one: stage prep; then give submit/RUN/graph.qg.",
         )
     ordinals = parse_quanta(quanta, opened.layout.n_quanta)
-    return execute_job(graph, ordinals, record, datastore or _datastore_of(graph, run), processes=processes)
+    return execute_job(
+        graph,
+        ordinals,
+        record,
+        datastore or _datastore_of(graph, run),
+        processes=processes,
+        force=force,
+        timeout_s=timeout,
+        retries=retries,
+        log_limit=log_limit,
+        on_progress=on_progress,
+    )
 
 
 def merge_campaign(change: Change, records: Sequence[str]) -> RunReport:

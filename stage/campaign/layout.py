@@ -38,6 +38,11 @@ class Layout:
         return self.root / ".campaign.lock"
 
     @property
+    def sources(self) -> Path:
+        """The file that notes what the pipeline was made from."""
+        return self.root / ".campaign.sources.json"
+
+    @property
     def staging(self) -> Path:
         """The staging registry's database."""
         return self.root / "staging.sqlite3"

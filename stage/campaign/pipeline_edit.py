@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from registry.errors import PipelineError, StageError, UsageError
 from stage.campaign.layout import Layout, absolute_uri
 from stage.campaign.options import EditOptions
@@ -183,6 +181,8 @@ def _with_imports(document: Document, uris: list[str]) -> Document:
 
 
 def _dump(document: Document) -> bytes:
+    import yaml
+
     document = {"description": "Made by stage; edit it with 'stage edit' or by hand.", **document}
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
 

@@ -94,9 +94,8 @@ def push_state(snapshot: Snapshot, run: str) -> str:
         if a push has begun and its end is not known here.
     """
     from sync import journal
-    from sync.settled import VERB
 
-    entries = [e for e in journal.entries(snapshot, VERB) if run in e.payload.get("runs", ())]
+    entries = [e for e in journal.entries(snapshot, "push") if run in e.payload.get("runs", ())]
     if not entries:
         return "to push"
     if entries[0].state != journal.DONE:
@@ -156,9 +155,11 @@ def push_campaign(
     ConflictError
         If the two sides disagree; nothing was written.
     NotFoundError
-        If a run does not exist, or upstream cannot be reached.
+        If a run does not exist, upstream cannot be reached, or an artifact is missing here.
+    IntegrityError
+        If an artifact is not what was recorded.
     """
-    from sync.push import execute_push, plan_push
+    from sync.push import check_local, execute_push, plan_push
 
     began = time.monotonic()
     with (
@@ -180,6 +181,8 @@ def push_campaign(
         )
         if not dry_run:
             execute_push(plan, staging, upstream)
+        elif not plan.conflicts:
+            check_local(plan, staging)
     return PushReport(
         plan,
         dry_run,

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from registry.errors import NotFoundError
-from stage.campaign import graphs, history, reading, status
+from stage.campaign import graphs, history, questions, reading, status
 from stage.campaign.files import write_atomically
 from stage.campaign.layout import Layout, find_campaign
-from stage.campaign.repositories import open_staging
+from stage.campaign.repositories import open_staging, open_upstream
 from stage.campaign.state import CampaignState, load_state
 
 if TYPE_CHECKING:
     from registry.model.columns import Columns
+    from registry.queries.results import Result
     from stage.campaign.reports import DatasetContent, GraphReport, HistoryEntry, LogEntry, StatusReport
+    from sync.repo import Repo
 
 __all__ = ["CampaignReader", "StrPath"]
 
@@ -106,25 +109,55 @@ class CampaignReader:
         """
         return status.campaign_status(self.layout, self.state)
 
-    def query(self, what: str, *names: str, **options: Any) -> Columns:
-        """Put one question to the campaign's staging.
+    def query(self, what: str, *names: str, upstream: bool = False, **options: Any) -> Columns:
+        """Put one question to the campaign's staging, or to its upstream.
 
         Parameters
         ----------
         what : {"data-ids", "records", "datasets", "collections", "dataset-types"}
             What is asked for.
         *names : str
-            As for `stage.campaign.reading.ask`.
+            As for `stage.campaign.questions.ask`.
+        upstream : bool, optional
+            Whether to ask upstream; it is only read.
         **options
-            As for `stage.campaign.reading.ask`.
+            As for `stage.campaign.questions.question`.
 
         Returns
         -------
         Columns
             The answer.
         """
-        with open_staging(self.layout) as staging:
-            return reading.ask(staging, what, *names, **options)
+        with self._repo(upstream) as repo:
+            return questions.ask(repo, what, *names, **options)
+
+    @contextmanager
+    def open_query(
+        self, what: str, *names: str, upstream: bool = False, **options: Any
+    ) -> Iterator[Result[Any]]:
+        """Put a question for rows together, whose answer can be counted, explained or read within the block.
+
+        Parameters
+        ----------
+        what : {"data-ids", "records", "datasets"}
+            What is asked for.
+        *names : str
+            As for `stage.campaign.questions.question`.
+        upstream : bool, optional
+            Whether to ask upstream; it is only read.
+        **options
+            As for `stage.campaign.questions.question`.
+
+        Yields
+        ------
+        Result
+            Not asked for yet.
+        """
+        with self._repo(upstream) as repo:
+            yield questions.question(repo, what, *names, **options)
+
+    def _repo(self, upstream: bool) -> AbstractContextManager[Repo]:
+        return open_upstream(self.state) if upstream else open_staging(self.layout)
 
     def get(
         self, dataset: str, *data_id: str, collections: Sequence[str] = (), output: StrPath | None = None
@@ -164,7 +197,12 @@ class CampaignReader:
         return [name for name in self.state.collections.stack if name in there]
 
     def log(
-        self, *words: str, failed: bool = False, run: str | None = None, tail: int | None = None
+        self,
+        *words: str,
+        failed: bool = False,
+        run: str | None = None,
+        tail: int | None = None,
+        attempts: bool = False,
     ) -> list[LogEntry]:
         """Read the logs of a run's quanta.
 
@@ -178,6 +216,8 @@ class CampaignReader:
             Which run; the newest by default.
         tail : int, optional
             Only the last lines of each, so many.
+        attempts : bool, optional
+            Earlier attempts too.
 
         Returns
         -------
@@ -190,7 +230,9 @@ class CampaignReader:
             If nothing was run yet, or there is no such run or task.
         """
         with open_staging(self.layout) as staging:
-            return reading.read_logs(staging, run or self._newest_run(), *words, failed=failed, tail=tail)
+            return reading.read_logs(
+                staging, run or self._newest_run(), *words, failed=failed, tail=tail, attempts=attempts
+            )
 
     def _newest_run(self) -> str:
         runs = self.state.collections.runs

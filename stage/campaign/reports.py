@@ -240,6 +240,8 @@ class StatusReport(_Document):
         The newest first.
     staging : mapping of str to int
         Numbers of ``datasets`` and ``runs`` in staging; empty if there is none yet.
+    staging_problem : str
+        Why there is no staging although there was; empty otherwise.
     holder : str
         Who is changing the campaign; empty if nobody is.
     next_commands : sequence of str
@@ -256,6 +258,7 @@ class StatusReport(_Document):
     graph_problem: str = ""
     runs: Sequence[RunStatus] = ()
     staging: Mapping[str, int] = field(default_factory=dict)
+    staging_problem: str = ""
     holder: str = ""
     next_commands: Sequence[str] = ()
 
@@ -317,6 +320,8 @@ class LogEntry(_Document):
         Why it did not succeed.
     text : str
         The log.
+    attempt : int
+        How often the quantum was tried before.
     """
 
     task: str
@@ -324,6 +329,7 @@ class LogEntry(_Document):
     status: str
     message: str
     text: str
+    attempt: int = 0
 
 
 @dataclass(frozen=True)

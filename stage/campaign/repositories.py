@@ -10,12 +10,14 @@ from registry.errors import ConflictError, NotFoundError, StorageError
 from stage.campaign.files import allows_wal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stage.campaign.change import Change
     from stage.campaign.layout import Layout
     from stage.campaign.state import CampaignState
     from sync.repo import Repo
 
-__all__ = ["ensure_staging", "open_staging", "open_upstream"]
+__all__ = ["check_same_upstream", "ensure_staging", "lost_staging", "open_staging", "open_upstream"]
 
 _UPSTREAM_ID, _UPSTREAM_URI = "upstream.id", "upstream.uri"
 
@@ -76,12 +78,12 @@ def open_staging(layout: Layout, *, writable: bool = False) -> Iterator[Repo]:
     Raises
     ------
     NotFoundError
-        If the campaign has none yet.
+        If the campaign has none yet, or it is gone.
     """
     from sync.repo import Repo
 
     if not layout.staging.is_file():
-        raise NotFoundError(
+        raise lost_staging(layout) or NotFoundError(
             f"campaign {layout.root} has no staging registry yet",
             code="no-staging",
             hint="It is made by the first 'stage build'.",
@@ -91,6 +93,33 @@ def open_staging(layout: Layout, *, writable: bool = False) -> Iterator[Repo]:
         yield repo
     finally:
         repo.close()
+
+
+def lost_staging(layout: Layout) -> NotFoundError | None:
+    """Make the error about a staging registry that was there once.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths.
+
+    Returns
+    -------
+    NotFoundError or None
+        To be raised; None if the registry is there, or nothing was ever run with one.
+    """
+    if layout.staging.is_file() or not (_has_files(layout.data) or _has_files(layout.root / "submit")):
+        return None
+    return NotFoundError(
+        f"the staging registry of campaign {layout.root} is gone: there is no {layout.staging.name}",
+        code="staging-lost",
+        hint=f"Put {layout.staging.name} back from a copy, or begin anew with 'stage clone'. "
+        f"What was pushed is upstream; files of other runs are in {layout.data.name}/.",
+    )
+
+
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def ensure_staging(change: Change, upstream: Repo) -> None:
@@ -107,11 +136,16 @@ def ensure_staging(change: Change, upstream: Repo) -> None:
     ------
     ConflictError
         If there is one, and it was cloned from another repository, or has another universe.
+    NotFoundError
+        If the campaign has runs that only a registry which is gone knows of.
     """
     from registry.registry import Registry
 
     layout = change.layout
     if not layout.staging.is_file():
+        lost = lost_staging(layout)
+        if lost is not None:
+            raise lost
         change.creating(layout.staging)
         change.creating(layout.data)
         layout.data.mkdir(exist_ok=True)

@@ -8,31 +8,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import ConflictError, StageError, UsageError
-from registry.model.collections import CollectionType
 from stage.campaign.building import build_graph, fetch_wanted
 from stage.campaign.discrepancy import check_graph_current, is_run_of
 from stage.campaign.graphs import open_graph
-from stage.campaign.naming import expand_run_name
 from stage.campaign.outcomes import failures_of, has_collection, planned_tasks, task_counts
 from stage.campaign.reports import RunReport
 from stage.campaign.repositories import ensure_staging, open_staging, open_upstream
+from stage.campaign.stack import choose_run, finish_run, set_campaign_chain
+from stage.execution.kept import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from registry.registry import Snapshot
     from stage.campaign.change import Change
-    from stage.campaign.state import CampaignState
     from stage.graph.graph import QuantumGraph
     from stage.graph.wanted import GraphWanted
     from sync.repo import Repo
 
 __all__ = [
-    "choose_run",
-    "finish_run",
     "prepare_campaign",
     "prepare_graph",
     "report_run",
     "run_campaign",
-    "set_campaign_chain",
 ]
 
 Progress = Callable[[Any], None]
@@ -73,57 +69,6 @@ def prepare_graph(change: Change, *, data_query: str | None, rebuild: bool, use_
         )
     if not use_qg_configs:
         check_graph_current(change.layout, change.state, change)
-
-
-def choose_run(
-    state: CampaignState, *, new_run: bool, continue_run: bool, taken: Callable[[str], bool]
-) -> tuple[CampaignState, str]:
-    """Decide which RUN is written to.
-
-    Parameters
-    ----------
-    state : CampaignState
-        The state before.
-    new_run : bool
-        Begin a new one even if there is a current one, which becomes the newest past run.
-    continue_run : bool
-        Where there is no current one, go on with the newest past run.
-    taken : callable
-        Tells whether a collection of a name exists.
-
-    Returns
-    -------
-    state : CampaignState
-        With that run as the current one.
-    run : str
-        Its name.
-
-    Raises
-    ------
-    UsageError
-        If both are asked for, or there is no run to go on with.
-    """
-    c = state.collections
-    if new_run and continue_run:
-        raise UsageError("--new-run and --continue contradict each other", hint="Give one of them.")
-    if continue_run and c.current_run is None:
-        if not c.past_runs:
-            raise UsageError("there is no run to continue", code="no-run", hint="Begin one: stage run.")
-        state = state.with_collections(current_run=c.past_runs[0], past_runs=c.past_runs[1:])
-    elif new_run or c.current_run is None:
-        name, counter = expand_run_name(c.next_run, campaign=state.name, counter=c.counter, taken=taken)
-        past = (c.current_run, *c.past_runs) if c.current_run else c.past_runs
-        state = state.with_collections(
-            current_run=name, past_runs=past, counter=counter, created=_added(c.created, name)
-        )
-    run = state.collections.current_run
-    if run is None:
-        raise UsageError("there is no current run", code="no-run")
-    return state, run
-
-
-def _added(names: tuple[str, ...], *more: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*names, *more]))
 
 
 def _taken(change: Change) -> Callable[[str], bool]:
@@ -178,48 +123,6 @@ def _is_fetched(snapshot: Snapshot, wanted: GraphWanted) -> bool:
     return all(snapshot.records(name, keys=rows).n_rows == rows.n_rows for name, rows in keys.items())
 
 
-def set_campaign_chain(staging: Repo, state: CampaignState) -> CampaignState:
-    """Define the campaign's CHAINED collection as its stack (current_run, *past_runs, *inputs).
-
-    Parameters
-    ----------
-    staging : Repo
-        Open to write.
-    state : CampaignState
-        The state.
-
-    Returns
-    -------
-    CampaignState
-        With the chain among those created. Inputs of which nothing was fetched are left out of the chain.
-    """
-    c = state.collections
-    if c.chain is None:
-        return state
-    with staging.registry.write() as tx:
-        there = {found.name for found in tx.collections()}
-        tx.register_collection(c.chain, CollectionType.CHAINED, state.doc)
-        tx.set_chain(c.chain, [name for name in c.stack if name in there])
-    return state.with_collections(created=_added(c.created, c.chain))
-
-
-def finish_run(state: CampaignState) -> CampaignState:
-    """Move the current run to the front of the past runs.
-
-    Parameters
-    ----------
-    state : CampaignState
-        The state.
-
-    Returns
-    -------
-    CampaignState
-        Without a current run; its stack is the same.
-    """
-    c = state.collections
-    return state.with_collections(current_run=None, past_runs=c.runs)
-
-
 def run_campaign(
     change: Change,
     *,
@@ -231,6 +134,9 @@ def run_campaign(
     rebuild: bool = False,
     use_qg_configs: bool = False,
     fail_fast: bool = False,
+    timeout: float | None = None,
+    retries: int = 0,
+    log_limit: int = DEFAULT_LIMIT,
     on_progress: Progress | None = None,
 ) -> RunReport:
     """Execute the campaign's graph.
@@ -251,6 +157,12 @@ def run_campaign(
         See `prepare_graph`.
     fail_fast : bool, optional
         Begin nothing more after the first failure.
+    timeout : float, optional
+        Longest time for one quantum, in seconds.
+    retries : int, optional
+        How often a quantum that failed is tried again.
+    log_limit : int, optional
+        Bytes that are kept of the log of each quantum.
     on_progress : callable, optional
         Called with each `stage.execution.run.ProgressEvent`.
 
@@ -265,8 +177,10 @@ def run_campaign(
         If it could not be begun; then all is as it was before.
     """
     from stage.execution.run import run_graph
+    from stage.execution.settings import check_limits
 
     began = time.monotonic()
+    check_limits(processes, timeout, retries)
     run, graph, task_path = prepare_campaign(
         change,
         data_query=data_query,
@@ -285,6 +199,9 @@ def run_campaign(
             task_path=task_path,
             logs_dir=str(layout.logs / run),
             fail_fast=fail_fast,
+            timeout_s=timeout,
+            retries=retries,
+            log_limit=log_limit,
             graph=graph,
         )
     total = summary.total

@@ -90,12 +90,15 @@ class GraphEntry:
         Digest of the pipeline that it was built from; None if it was imported.
     data_query : str
         The expression that its data IDs were chosen by; used again by a rebuild.
+    data_id_table : str
+        File of the data IDs that it was limited to, relative to the campaign if below it; read again by a rebuild.
     """
 
     uri: str | None = None
     collections: tuple[str, ...] | None = None
     pipeline_fingerprint: str | None = None
     data_query: str = ""
+    data_id_table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +172,13 @@ class CampaignState:
         }
         if self.pipeline is not None:
             document["pipeline"] = self.pipeline
-        if graph.uri is not None or graph.data_query:
+        if graph != GraphEntry():
             document["quantum_graph"] = {
                 "uri": graph.uri,
                 "collections": None if graph.collections is None else list(graph.collections),
                 "pipeline_fingerprint": graph.pipeline_fingerprint,
                 "data_query": graph.data_query,
+                **({"data_id_table": graph.data_id_table} if graph.data_id_table else {}),
             }
         return document
 
@@ -226,6 +230,7 @@ class CampaignState:
                 collections=graph.take("collections", _optional(_names), default=None),
                 pipeline_fingerprint=graph.take("pipeline_fingerprint", _optional(_nonempty), default=None),
                 data_query=graph.take("data_query", _text, default=""),
+                data_id_table=graph.take("data_id_table", _text, default=""),
             ),
         )
         for fields in (top, c, graph):

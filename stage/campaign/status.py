@@ -11,7 +11,7 @@ from stage.campaign.lock import read_holder
 from stage.campaign.outcomes import failures_of, planned_tasks, task_counts
 from stage.campaign.pushing import push_state
 from stage.campaign.reports import GraphReport, RunStatus, StatusReport
-from stage.campaign.repositories import open_staging
+from stage.campaign.repositories import lost_staging, open_staging
 
 if TYPE_CHECKING:
     from registry.registry import Snapshot
@@ -46,6 +46,7 @@ def campaign_status(layout: Layout, state: CampaignState) -> StatusReport:
             counted = snapshot.count_datasets()["n"].tolist()
             staging = {"datasets": int(sum(counted)), "runs": len(state.collections.runs)}
             runs = [_run(layout, state, snapshot, name) for name in state.collections.runs]
+    lost = lost_staging(layout)
     holder = read_holder(layout.lock)
     c = state.collections
     return StatusReport(
@@ -59,8 +60,9 @@ def campaign_status(layout: Layout, state: CampaignState) -> StatusReport:
         graph_problem=problem,
         runs=runs,
         staging=staging,
+        staging_problem=f"{lost.message}. {lost.hint}" if lost else "",
         holder=str(holder or ""),
-        next_commands=_next(state, graph, problem, runs),
+        next_commands=[f"stage clone {state.repo} DIR"] if lost else _next(state, graph, problem, runs),
     )
 
 

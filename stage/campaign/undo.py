@@ -17,7 +17,7 @@ from pathlib import Path
 from stage.campaign.files import sync_directory, write_atomically
 from stage.campaign.layout import Layout
 
-__all__ = ["Undo", "recover"]
+__all__ = ["Undo", "recover", "state_before"]
 
 _OPEN, _CLOSED = ".campaign.undo", ".campaign.undone"
 _LIST = "list.json"
@@ -118,6 +118,28 @@ def _put_back(folder: Path) -> None:
             _duplicate(folder / backup, aside)
             _put_in_place(aside, path)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def state_before(layout: Layout) -> bytes | None:
+    """Return the state file as it was before a change that a killed command left half done.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths; its lock is held.
+
+    Returns
+    -------
+    bytes or None
+        None if no change was left half done, or it had not come to the state yet.
+    """
+    folder = layout.root / _OPEN
+    try:
+        entries = dict(json.loads((folder / _LIST).read_bytes()))
+        backup = entries.get(layout.state.name)
+        return None if backup is None else (folder / backup).read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def recover(layout: Layout) -> bool:

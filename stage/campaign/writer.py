@@ -147,6 +147,7 @@ class CampaignWriter(CampaignReader):
             "staging.sqlite3",
             ".staging.sqlite3.",
             ".campaign.",
+            "..campaign.",
             "pipeline.yaml",
             ".pipeline.new-",
             f".{name}.new-",

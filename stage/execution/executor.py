@@ -45,6 +45,10 @@ def _one_task(_ordinal: int) -> int:
     return 0
 
 
+def _nothing(_outcome: QuantumOutcome) -> None:
+    return None
+
+
 class Work:
     """The quanta to be run: what is ready, what became of each, and what that means for the others.
 
@@ -71,6 +75,10 @@ class Work:
         Whether to hand out nothing more after the first failure.
     on_tick : callable, optional
         Called with the scheduler whenever an executor has done something.
+    retries : int, optional
+        How often a quantum that failed is tried again.
+    on_retry : callable, optional
+        Called with the outcome of each attempt that is followed by another.
     """
 
     def __init__(
@@ -87,6 +95,8 @@ class Work:
         describe: Callable[[int], str] = str,
         fail_fast: bool = False,
         on_tick: Callable[[Scheduler], None] | None = None,
+        retries: int = 0,
+        on_retry: Callable[[QuantumOutcome], None] = _nothing,
     ) -> None:
         self.scheduler = Scheduler(indptr, indices, complete=complete)
         self._indptr, self._indices = indptr, indices
@@ -97,6 +107,9 @@ class Work:
         self._describe = describe
         self._fail_fast = fail_fast
         self._on_tick = on_tick
+        self._retries = retries
+        self._on_retry = on_retry
+        self._retried: dict[int, int] = {}
         self._stopped = False
         self._absent = {k: tuple(v) for k, v in (absent or {}).items() if v}
         self._lacks = np.zeros(self.scheduler.n, dtype=np.bool_)
@@ -171,11 +184,24 @@ class Work:
             self.scheduler.finish(number)
             self._on_outcome(outcome)
             return
+        if self._tries_again(number, outcome):
+            return
         blocked = self.scheduler.fail(number)
         self._on_outcome(outcome)
         self._stopped |= self._fail_fast
         if len(blocked):
             self._report_blocked(blocked.tolist(), outcome)
+
+    def _tries_again(self, number: int, outcome: QuantumOutcome) -> bool:
+        """Hand a quantum that failed out again, if it may be tried once more."""
+        used = self._retried.get(number, 0)
+        if outcome.status != QuantumStatus.FAILED or used >= self._retries or self._stopped:
+            return False
+        self._retried[number] = used + 1
+        self._attempts[number] = outcome.attempt + 1
+        self._on_retry(outcome)
+        self.scheduler.give_back([number])
+        return True
 
     def _report_blocked(self, blocked: list[int], cause: QuantumOutcome) -> None:
         message = f"blocked: {self._describe(cause.ordinal)} failed"

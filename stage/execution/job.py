@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from registry.errors import IntegrityError, NotFoundError, SchemaVersionError
+from registry.model.records import QuantumStatus
+from stage.execution.earlier import find_earlier, has_all
 from stage.execution.executor import Executor, Interrupt, Work
+from stage.execution.kept import DEFAULT_LIMIT
 from stage.execution.progress import ProgressEvent, RunSummary, Tally
 from stage.execution.record_file import RecordFile
 from stage.execution.serial import SerialExecutor
-from stage.execution.settings import RunnerSettings
+from stage.execution.settings import RunnerSettings, check_limits
 from stage.execution.worker import QuantumRunner
 
 if TYPE_CHECKING:
@@ -43,6 +47,9 @@ def execute_job(
     log_level: str = "INFO",
     on_progress: Callable[[ProgressEvent], Any] | None = None,
     timeout_s: float | None = None,
+    retries: int = 0,
+    log_limit: int = DEFAULT_LIMIT,
+    force: bool = False,
 ) -> RunSummary:
     """Run some quanta of a graph, quantum-backed.
 
@@ -72,6 +79,12 @@ def execute_job(
         Called with each `ProgressEvent`, at most ten times a second, and once at the end.
     timeout_s : float, optional
         Longest time for one quantum, with worker processes.
+    retries : int, optional
+        How often a quantum that failed is tried again.
+    log_limit : int, optional
+        Bytes that are kept of each log; 0 keeps all.
+    force : bool, optional
+        Whether to run quanta that are complete, and replace what they made.
 
     Returns
     -------
@@ -84,16 +97,40 @@ def execute_job(
         If the graph has no such quantum. Nothing was run.
     ExecutionError
         If workers cannot be started.
+    UsageError
+        If a limit makes no sense.
     StorageError
         If the record file cannot be written.
+
+    Notes
+    -----
+    A quantum that is complete, by the record file or by what is in the datastore, and of which all is there, is not
+    run again but recorded as it is. One of which something is missing is run again, and may not change what is there.
+    Where the record file is there already, and of the same graph, what it says of other quanta and attempts stays.
     """
+    check_limits(processes, timeout_s, retries)
     settings = RunnerSettings(
-        graph_uri, datastore_root, tuple(task_path), logs_dir, log_level, look_for_inputs=True
+        graph_uri,
+        datastore_root,
+        tuple(task_path),
+        logs_dir,
+        log_level,
+        look_for_inputs=True,
+        replace=force,
+        log_limit=log_limit,
     )
     runner = QuantumRunner(settings)
     graph = runner.graph
     chosen = sorted({int(o) for o in ordinals})
     indptr, indices = _dependencies(graph, chosen)
+    record = RecordFile(graph.header.id, graph.header.output_run, job, ())
+    before = _recorded(record, record_uri)
+    done, tried = _look_back(runner, chosen, before)
+    if force:
+        tried |= {place: outcome.attempt + 1 for place, outcome in done.items()}
+        done = {}
+    complete = np.zeros(len(chosen), dtype=np.bool_)
+    complete[list(done)] = True
     executor: Executor = SerialExecutor(runner)
     if processes > 0:
         # Most jobs run in one process, and start-up is most of what a small one costs.
@@ -110,12 +147,12 @@ def execute_job(
     tally = Tally(
         [t.label for t in graph.layout.tasks],
         task_of=np.array([place_of(o) for o in chosen], dtype=np.int64),
-        complete=np.zeros(len(chosen), dtype=np.bool_),
+        complete=complete,
         describe=describe,
         place_of=place_of,
         on_progress=on_progress,
     )
-    outcomes: list[QuantumOutcome] = []
+    outcomes: list[QuantumOutcome] = list(done.values())
 
     def take(outcome: QuantumOutcome) -> None:
         tally.add(outcome)
@@ -126,21 +163,58 @@ def execute_job(
         indices,
         take,
         ordinals=chosen,
-        attempts=dict.fromkeys(range(len(chosen)), attempt) if attempt else None,
+        complete=complete,
+        absent={place: outcome.absent for place, outcome in done.items()},
+        attempts={place: max(attempt, tried.get(place, 0)) for place in range(len(chosen))},
         task_of=place_of,
         describe=describe,
         on_tick=tally.tick,
+        retries=retries,
+        on_retry=outcomes.append,
     )
-    record = RecordFile(graph.header.id, graph.header.output_run, job, ())
     try:
         with Interrupt() as interrupt:
             ended = executor.execute(work, interrupt)
     finally:
         # Whatever ends the job, what it has done is not to be done again.
-        replace(record, outcomes=tuple(outcomes)).save(record_uri)
+        new = {(o.ordinal, o.attempt) for o in outcomes}
+        kept = (o for o in before if (o.ordinal, o.attempt) not in new)
+        replace(record, outcomes=(*kept, *outcomes)).save(record_uri)
     tally.tick(work.scheduler, is_last=True)
     counts = {label: c for label, c in tally.counts().items() if c.total}
     return RunSummary(record.run, counts, tally.failures, not ended, tally.elapsed_s)
+
+
+def _recorded(record: RecordFile, uri: Uri) -> tuple[QuantumOutcome, ...]:
+    """Return what a record file of the same graph says already; any other is replaced."""
+    try:
+        found = RecordFile.load(uri)
+    except (NotFoundError, IntegrityError, SchemaVersionError):
+        return ()
+    return found.outcomes if found.graph_id == record.graph_id else ()
+
+
+def _look_back(
+    runner: QuantumRunner, chosen: Sequence[int], recorded: Sequence[QuantumOutcome]
+) -> tuple[dict[int, QuantumOutcome], dict[int, int]]:
+    """Find the quanta that are complete with all they made, and the next attempt at others that were tried."""
+    by_ordinal: dict[int, list[QuantumOutcome]] = {}
+    for outcome in recorded:
+        by_ordinal.setdefault(outcome.ordinal, []).append(outcome)
+    done: dict[int, QuantumOutcome] = {}
+    tried: dict[int, int] = {}
+    for place, quantum in enumerate(runner.graph.quanta(chosen)):
+        known = [o for o in by_ordinal.get(quantum.ordinal, ()) if o.status != QuantumStatus.BLOCKED]
+        whole = [o for o in known if o.is_complete and has_all(o, runner.store)]
+        earlier = None if whole else find_earlier(quantum, runner.store)
+        if earlier is not None:
+            known.append(earlier.outcome)
+            whole += [earlier.outcome] if earlier.is_whole else []
+        if whole:
+            done[place] = max(whole, key=lambda o: o.attempt)
+        elif known:
+            tried[place] = max(o.attempt for o in known) + 1
+    return done, tried
 
 
 def _dependencies(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from registry.errors import NotFoundError
+from registry.model.digest import digest_bytes
 from registry.model.records import Artifact
 from stage.errors import ExecutionError
 from stage.execution.outcome import StoredArtifact
@@ -69,6 +71,7 @@ class LimitedRepo:
         self._inputs = {d.ordinal: d for refs in quantum.inputs.values() for d in refs}
         self._outputs = {d.ordinal: d for refs in quantum.outputs.values() for d in refs}
         self._scratch = ""
+        self._standing: dict[int, StoredArtifact] = {}
         self.read: dict[int, None] = {}
         self.written: dict[int, StoredArtifact] = {}
 
@@ -104,6 +107,16 @@ class LimitedRepo:
         self.read[found.ordinal] = None
         return obj
 
+    def protect(self, standing: Iterable[StoredArtifact]) -> None:
+        """Let outputs stand that an earlier attempt has made: only the same bytes may be put there.
+
+        Parameters
+        ----------
+        standing : iterable of StoredArtifact
+            Those that are there as they were recorded.
+        """
+        self._standing = {a.dataset: a for a in standing}
+
     def put(self, obj: Any, ref: PlannedDataset) -> None:
         """Write an output: whole, under the name that the graph planned, or not at all.
 
@@ -117,11 +130,15 @@ class LimitedRepo:
         Raises
         ------
         ExecutionError
-            If it is no output of this quantum.
+            If it is no output of this quantum, or is there with other bytes.
         StorageError
             If it cannot be written.
         """
         planned = self._output(ref)
+        if planned.ordinal in self._standing:
+            data = formatter(planned.formatter).encode(obj)
+            self._keep(planned, len(data), digest_bytes(data))
+            return
         self.note(planned, self._store.put(obj, planned.storage_class, stem_of(planned)))
 
     def put_file(self, path: str | Path, ref: PlannedDataset) -> None:
@@ -144,6 +161,9 @@ class LimitedRepo:
             If it cannot be moved.
         """
         planned = self._output(ref)
+        if planned.ordinal in self._standing:
+            self._keep(planned, *files.checksum(path))
+            return
         stored = self._store.put_file(str(path), stem_of(planned), planned.formatter, "move")
         self.note(planned, stored)
 
@@ -211,6 +231,18 @@ class LimitedRepo:
             Where it is.
         """
         self.written[planned.ordinal] = StoredArtifact(planned.ordinal, *stored)
+
+    def _keep(self, planned: PlannedDataset, size: int, checksum: str) -> None:
+        """Account for an output that stands, if what was to be put there is the same."""
+        found = self._standing[planned.ordinal]
+        if (size, checksum) != (found.size, found.checksum):
+            raise ExecutionError(
+                f"{planned.dataset_type} {planned.data_id} is there already with other bytes: "
+                f"{found.size} bytes {found.checksum[:19]}, now {size} bytes {checksum[:19]}",
+                code="output-exists",
+                hint="Replace all outputs of the quantum: 'stage exec --force'.",
+            )
+        self.written[planned.ordinal] = found
 
     def _input(self, ref: PlannedDataset) -> PlannedDataset:
         with contextlib.suppress(KeyError):

@@ -9,9 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from typing import TextIO
+
+from stage.execution.kept import DEFAULT_LIMIT, KeptText
 
 __all__ = ["OutputCapture", "QuantumLog"]
+
+_LONG_LINE = 1 << 16
+"""So much without an end of line is taken as a line."""
 
 
 class _Lines(logging.Formatter):
@@ -28,7 +33,11 @@ class _Lines(logging.Formatter):
         return f"{self._text}.{int((created - second) * 1000):03d}Z"
 
     def format(self, record: logging.LogRecord) -> str:
-        text = f"{record.levelname} {self.stamp(record.created)} {record.name}: {record.getMessage()}"
+        head = f"{record.levelname} {self.stamp(record.created)} {record.name}: "
+        if getattr(record, "is_block", False):
+            # Many lines of a script in one record: each is to look as if it were logged alone.
+            return head + record.getMessage().replace("\n", "\n" + head)
+        text = head + record.getMessage()
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         return text
@@ -46,17 +55,18 @@ class QuantumLog(logging.Handler):
         A file that has every line as soon as it is logged, for those who watch; replaced if it is there.
     level : str or int, optional
         The lowest level that is kept.
+    limit : int, optional
+        Bytes to keep, half of them from the beginning and half from the end; 0 keeps all.
     """
 
-    def __init__(self, path: str = "", level: str | int = "INFO") -> None:
+    def __init__(self, path: str = "", level: str | int = "INFO", limit: int = DEFAULT_LIMIT) -> None:
         super().__init__(level)
-        self._parts: list[str] = []
-        self._file = _open(path) if path else None
+        self._kept = KeptText(path, limit)
 
     @property
     def text(self) -> str:
-        """All of it so far; what no encoding can hold is written as its escape."""
-        return "".join(self._parts).encode(errors="backslashreplace").decode()
+        """What is kept of it so far; what no encoding can hold is written as its escape."""
+        return self._kept.text
 
     def resume(self, path: str) -> None:
         """Begin with what another process left in its file.
@@ -66,8 +76,7 @@ class QuantumLog(logging.Handler):
         path : str
             The file; it may be missing.
         """
-        with contextlib.suppress(OSError):
-            self._parts.append(Path(path).read_text(encoding="utf-8", errors="replace"))
+        self._kept.resume(path)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one record.
@@ -78,7 +87,7 @@ class QuantumLog(logging.Handler):
             Which.
         """
         try:
-            self._add(_LINES.format(record) + "\n")
+            self._kept.add(_LINES.format(record) + "\n")
         except Exception:  # noqa: BLE001 - a message that cannot be formatted must not end the task
             self.handleError(record)
 
@@ -92,19 +101,20 @@ class QuantumLog(logging.Handler):
         message : str
             The text.
         """
-        self._add(f"{level} {_LINES.stamp(time.time())} stage: {message}\n")
+        self._kept.add(f"{level} {_LINES.stamp(time.time())} stage: {message}\n")
 
-    def output(self, stream: str, line: str) -> None:
-        """Add a line that the task printed.
+    def output(self, stream: str, lines: str) -> None:
+        """Add lines that the task printed.
 
         Parameters
         ----------
         stream : str
             ``stdout`` or ``stderr``.
-        line : str
-            Without its newline.
+        lines : str
+            Without the last newline.
         """
-        self._add(f"PRINT {_LINES.stamp(time.time())} {stream}: {line}\n")
+        head = f"PRINT {_LINES.stamp(time.time())} {stream}: "
+        self._kept.add(head + lines.replace("\n", "\n" + head) + "\n")
 
     @contextlib.contextmanager
     def capturing(self) -> Iterator[None]:
@@ -131,26 +141,8 @@ class QuantumLog(logging.Handler):
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._kept.close()
         super().close()
-
-    def _add(self, text: str) -> None:
-        self._parts.append(text)
-        if self._file is not None:
-            # Watching is a convenience: a full disk there is no reason to fail.
-            with contextlib.suppress(OSError):
-                self._file.write(text)
-                self._file.flush()
-
-
-def _open(path: str) -> io.TextIOWrapper | None:
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return Path(path).open("w", encoding="utf-8", errors="backslashreplace")
-    except OSError:
-        return None
 
 
 class OutputCapture(io.TextIOBase):
@@ -160,15 +152,19 @@ class OutputCapture(io.TextIOBase):
     ----------
     name : str
         ``stdout`` or ``stderr``.
+    also : file, optional
+        Gets the text too, at once.
     """
 
     log: QuantumLog | None = None
     """The running quantum's log, one for the process; without one, text goes to standard error."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, also: TextIO | None = None) -> None:
         super().__init__()
         self._name = name
-        self._rest = ""
+        self._also = also
+        self._rest: list[str] = []
+        self._rest_size = 0
 
     def writable(self) -> bool:
         """Tell that it can be written to.
@@ -179,6 +175,21 @@ class OutputCapture(io.TextIOBase):
             True.
         """
         return True
+
+    def isatty(self) -> bool:
+        """Tell whether a person sees the text as it is written.
+
+        Returns
+        -------
+        bool
+            As for what gets the text too.
+        """
+        return self._also is not None and self._also.isatty()
+
+    def flush(self) -> None:
+        """Pass on what waits."""
+        if self._also is not None:
+            self._also.flush()
 
     def write(self, text: str) -> int:
         """Take text.
@@ -193,19 +204,32 @@ class OutputCapture(io.TextIOBase):
         int
             Its length.
         """
+        if self._also is not None:
+            self._also.write(text)
         log = OutputCapture.log
         if log is None:
-            os.write(2, text.encode(errors="backslashreplace"))
+            if self._also is None:
+                os.write(2, text.encode(errors="backslashreplace"))
             return len(text)
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            log.output(self._name, line)
+        whole, newline, rest = text.rpartition("\n")
+        if newline:
+            log.output(self._name, "".join((*self._rest, whole)))
+            self._rest, self._rest_size = [], 0
+        if rest:
+            self._rest.append(rest)
+            self._rest_size += len(rest)
+            if self._rest_size > _LONG_LINE:
+                self._end_line(log)
         return len(text)
 
     def finish(self) -> None:
         """End a line that was left incomplete."""
-        if self._rest:
-            self.write("\n")
+        if self._rest and OutputCapture.log is not None:
+            self._end_line(OutputCapture.log)
+
+    def _end_line(self, log: QuantumLog) -> None:
+        log.output(self._name, "".join(self._rest))
+        self._rest, self._rest_size = [], 0
 
     @classmethod
     def install(cls) -> None:
@@ -214,8 +238,25 @@ class OutputCapture(io.TextIOBase):
 
     @classmethod
     @contextlib.contextmanager
+    def beside(cls) -> Iterator[None]:
+        """Put one in the place of each of the two streams while the context lasts; they get the text too.
+
+        Yields
+        ------
+        None
+            Nothing.
+        """
+        before = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = cls("stdout", before[0]), cls("stderr", before[1])
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
+
+    @classmethod
+    @contextlib.contextmanager
     def into(cls, log: QuantumLog) -> Iterator[None]:
-        """Send what is printed to a log while the context lasts, where `install` was called.
+        """Send what is printed to a log while the context lasts, where `install` or `beside` was called.
 
         Parameters
         ----------

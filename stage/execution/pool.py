@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import os
 import selectors
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from stage.execution.settings import RunnerSettings
 
 __all__ = ["THREAD_ENV", "ProcessPool", "describe_exit"]
+
+_log = logging.getLogger(__name__)
 
 THREAD_ENV = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS"), "1")  # fmt: skip
 """Set in workers unless the user's environment has them: N workers of N threads each would fight for the cores."""
@@ -221,12 +224,26 @@ class ProcessPool:
             return
         # Its descriptor stays readable from now on, so it is no longer waited on.
         self._selector.unregister(interrupt)
-        deadline = time.monotonic() + self._grace_s
-        while interrupt.count == 1 and any(w.queue for w in self._workers) and time.monotonic() < deadline:
-            self._wait(work, min(_TICK_S / 5, max(0.0, deadline - time.monotonic())))
+        self._end_running(work, interrupt)
         for worker in self._workers:
             work.give_back(worker.queue)
             worker.queue.clear()
+
+    def _end_running(self, work: Work, interrupt: Interrupt) -> None:
+        """Let what runs come to its end, for a while, unless a person asks again."""
+        deadline = time.monotonic() + self._grace_s
+        if busy := sum(bool(w.queue) for w in self._workers):
+            quanta = "quantum" if busy == 1 else "quanta"
+            _log.warning(
+                "interrupted: waiting for %d running %s, at most %g s (Ctrl-C again to kill %s)",
+                busy, quanta, self._grace_s, "it" if busy == 1 else "them",
+            )  # fmt: skip
+        else:
+            _log.warning("interrupted: nothing is running")
+        while interrupt.count == 1 and any(w.queue for w in self._workers) and time.monotonic() < deadline:
+            self._wait(work, min(_TICK_S / 5, max(0.0, deadline - time.monotonic())))
+        if busy := sum(bool(w.queue) for w in self._workers):
+            _log.warning("killing %d running %s", busy, "quantum" if busy == 1 else "quanta")
 
     # Workers come and go
 

@@ -210,8 +210,11 @@ class Recorder:
         while more:
             batch, more = self._gather()
             if batch:
+                # Of a quantum that was tried again before this was written, the last attempt counts.
+                last = {outcome.ordinal: outcome for outcome in batch}
+                outdone = [outcome for outcome in batch if outcome is not last[outcome.ordinal]]
                 with registry.write() as change:
-                    record_outcomes(change, self._graph, batch)
+                    record_outcomes(change, self._graph, list(last.values()), outdone=outdone)
                 self.n_recorded += len(batch)
 
     def _gather(self) -> tuple[list[QuantumOutcome], bool]:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stage.execution.executor import Executor, Interrupt, Work
+from stage.execution.kept import DEFAULT_LIMIT
 from stage.execution.pool import ProcessPool
 from stage.execution.prep import prepare_run
 from stage.execution.progress import ProgressEvent, RunSummary, Tally
 from stage.execution.record import Recorder
 from stage.execution.resume import completed
 from stage.execution.serial import SerialExecutor
-from stage.execution.settings import RunnerSettings
+from stage.execution.settings import RunnerSettings, check_limits
 from stage.execution.worker import QuantumRunner
 from stage.graph.graph import QuantumGraph
 
@@ -36,6 +37,8 @@ def run_graph(
     log_level: str = "INFO",
     fail_fast: bool = False,
     timeout_s: float | None = None,
+    retries: int = 0,
+    log_limit: int = DEFAULT_LIMIT,
     grace_s: float = 5.0,
     limit_threads: bool = True,
     graph: QuantumGraph | None = None,
@@ -62,6 +65,10 @@ def run_graph(
         Whether to begin nothing more after the first failure.
     timeout_s : float, optional
         Longest time for one quantum, with worker processes.
+    retries : int, optional
+        How often a quantum that failed is tried again.
+    log_limit : int, optional
+        Bytes that are kept of each log; 0 keeps all.
     grace_s : float, optional
         How long running quanta may go on after Ctrl-C.
     limit_threads : bool, optional
@@ -79,13 +86,18 @@ def run_graph(
     ------
     ConflictError
         If the run was made with other configs, dataset types or packages. Nothing was run.
+    UsageError
+        If a limit makes no sense, or there are no worker processes that could be ended after a time.
     ExecutionError
         If workers cannot be started.
     StageError
         If outcomes cannot be recorded; those that are not recorded will be run again.
     """
+    check_limits(processes, timeout_s, retries)
     graph = graph or QuantumGraph.load(graph_uri)
-    settings = RunnerSettings(graph_uri, staging.datastore.root, tuple(task_path), logs_dir, log_level)
+    settings = RunnerSettings(
+        graph_uri, staging.datastore.root, tuple(task_path), logs_dir, log_level, log_limit=log_limit
+    )
     executor: Executor
     if processes > 0:
         executor = ProcessPool(
@@ -94,7 +106,9 @@ def run_graph(
     else:
         executor = SerialExecutor(QuantumRunner(settings))
     prepare_run(staging, graph, task_path=task_path)
-    return execute_graph(staging, graph, executor, on_progress=on_progress, fail_fast=fail_fast)
+    return execute_graph(
+        staging, graph, executor, on_progress=on_progress, fail_fast=fail_fast, retries=retries
+    )
 
 
 def execute_graph(
@@ -104,6 +118,7 @@ def execute_graph(
     *,
     on_progress: Callable[[ProgressEvent], Any] | None = None,
     fail_fast: bool = False,
+    retries: int = 0,
 ) -> RunSummary:
     """Run what is left of a graph whose run is prepared, by any executor.
 
@@ -118,6 +133,8 @@ def execute_graph(
     on_progress : callable, optional
         As for `run_graph`.
     fail_fast : bool, optional
+        As for `run_graph`.
+    retries : int, optional
         As for `run_graph`.
 
     Returns
@@ -160,6 +177,8 @@ def execute_graph(
             describe=describe,
             fail_fast=fail_fast,
             on_tick=tally.tick,
+            retries=retries,
+            on_retry=recorder.add,
         )
         ended = executor.execute(work, interrupt)
     tally.tick(work.scheduler, is_last=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
+
+from stage.execution.logs import OutputCapture
 
 if TYPE_CHECKING:
     from stage.execution.executor import Interrupt, Work
     from stage.execution.worker import QuantumRunner
 
 __all__ = ["SerialExecutor"]
+
+_log = logging.getLogger(__name__)
 
 
 class SerialExecutor:
@@ -42,11 +47,14 @@ class SerialExecutor:
             work.tick()
             interrupt.raise_at = 1
             try:
-                outcome = self._runner.run(assignment.ordinal, assignment.attempt, assignment.absent)
+                # What is printed is seen at once, as debuggers need it, and kept in the log as workers keep it.
+                with OutputCapture.beside():
+                    outcome = self._runner.run(assignment.ordinal, assignment.attempt, assignment.absent)
             except KeyboardInterrupt:
                 # A task of the caller's own may raise it too.
                 interrupt.count = max(interrupt.count, 1)
                 work.give_back([assignment])
+                _log.warning("interrupted in the middle of a quantum, which will run again")
                 break
             finally:
                 interrupt.raise_at = 3

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["RunnerSettings"]
+from registry.errors import UsageError
+from stage.execution.kept import DEFAULT_LIMIT
+
+__all__ = ["RunnerSettings", "check_limits"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,12 @@ class RunnerSettings:
     log_level : str
         Lowest level that logs keep.
     look_for_inputs : bool
-        Whether to look for inputs that quanta of the same graph make, where nobody can tell which were made.
+        Whether to look for inputs that quanta of the same graph make, and for what earlier attempts have left, where
+        nobody can tell what was made.
+    replace : bool
+        Whether outputs that are there may be replaced by other bytes.
+    log_limit : int
+        Bytes that are kept of the log of a quantum, half of them from its beginning and half from its end; 0 keeps all.
     """
 
     graph_uri: str
@@ -35,6 +43,8 @@ class RunnerSettings:
     logs_dir: str = ""
     log_level: str = "INFO"
     look_for_inputs: bool = False
+    replace: bool = False
+    log_limit: int = DEFAULT_LIMIT
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON values.
@@ -61,3 +71,34 @@ class RunnerSettings:
             Equal to the first.
         """
         return cls(**{**document, "task_path": tuple(document["task_path"])})
+
+
+def check_limits(processes: int, timeout_s: float | None, retries: int) -> None:
+    """Refuse limits that make no sense, or cannot be kept.
+
+    Parameters
+    ----------
+    processes : int
+        Number of worker processes.
+    timeout_s : float or None
+        Longest time for one quantum, in seconds.
+    retries : int
+        How often a quantum that failed is tried again.
+
+    Raises
+    ------
+    UsageError
+        If a number is too small, or there are no worker processes that could be ended after a time.
+    """
+    if retries < 0:
+        raise UsageError(f"a quantum cannot be tried again {retries} times", code="bad-limit")
+    if timeout_s is None:
+        return
+    if not timeout_s > 0:
+        raise UsageError(f"a quantum cannot end within {timeout_s:g} s", code="bad-limit")
+    if not processes:
+        raise UsageError(
+            "a quantum that runs in this process cannot be ended after a time",
+            code="bad-limit",
+            hint="Run it with worker processes: -j 1 or more.",
+        )

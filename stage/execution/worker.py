@@ -9,25 +9,24 @@ metadata only, under names that say so, and never in the way of a later attempt.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import platform
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.errors import StageError
-from registry.model.records import QuantumStatus
+from registry.errors import IntegrityError, NotFoundError, StageError
+from registry.model.records import Artifact, QuantumStatus
 from registry.model.refs import id_text
+from stage.execution.earlier import find_earlier, iso_text, let_go, put_back, set_aside, stored_text
 from stage.execution.limited import LimitedRepo, artifact_of, stem_of
 from stage.execution.logs import OutputCapture, QuantumLog
 from stage.execution.lookout import Lookout
-from stage.execution.outcome import QuantumOutcome
+from stage.execution.outcome import QuantumOutcome, StoredArtifact
 from stage.execution.settings import RunnerSettings
+from stage.execution.trial import Trial, attempt_suffix, check_minimum, describe, plain, without
 from stage.execution.usage import Usage
 from stage.graph.file import GraphFile
 from stage.pipeline.importing import extend_path
@@ -62,22 +61,6 @@ def live_log_path(logs_dir: str, quantum: Quantum) -> str:
     """
     planned = quantum.outputs[LOG][0]
     return str(Path(logs_dir) / quantum.label / (stem_of(planned).rpartition("/")[2] + ".log"))
-
-
-@dataclass
-class _Trial:
-    """One attempt at one quantum, while it lasts."""
-
-    quantum: Quantum
-    attempt: int
-    usage: Usage
-    log: QuantumLog
-    status: str = QuantumStatus.SUCCEEDED
-    message: str = ""
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    def end(self, status: str, message: str) -> None:
-        self.status, self.message = status, message
 
 
 class QuantumRunner:
@@ -126,17 +109,55 @@ class QuantumRunner:
                 message = f"blocked: {missing.blocked_by}"
                 return QuantumOutcome(ordinal, QuantumStatus.BLOCKED, attempt, message=message)
             absent = (*absent, *missing.absent)
+        # Only who cannot ask a registry needs to look.
+        earlier = find_earlier(quantum, self.store) if self.settings.look_for_inputs else None
+        if earlier is not None and earlier.is_whole and not self.settings.replace:
+            return earlier.outcome
         path = live_log_path(self.settings.logs_dir, quantum) if self.settings.logs_dir else ""
-        log = QuantumLog(path, self.settings.log_level)
+        log = QuantumLog(path, self.settings.log_level, self.settings.log_limit)
         with LimitedRepo(quantum, self.store) as repo:
             log.note("INFO", f"{quantum}, attempt {attempt}, on {self._host}, process {os.getpid()}")
             with log.capturing(), OutputCapture.into(log):
                 self._prepare(quantum.label)
-                trial = _Trial(quantum, attempt, Usage(), log)
+                trial = Trial(quantum, attempt, Usage(), log, earlier=earlier)
+                self._keep_safe(trial, repo)
                 self._try(trial, repo, frozenset(absent))
-            outcome = self._finish(trial, repo)
+            restored = self._restored(trial, repo)
+            outcome = restored or self._finish(trial, repo)
         log.close()
         return outcome
+
+    def _restored(self, trial: Trial, repo: LimitedRepo) -> QuantumOutcome | None:
+        """Return the earlier outcome if this attempt has only brought back the same bytes: it then goes on to count."""
+        if trial.earlier is None or self.settings.replace or trial.status != QuantumStatus.SUCCEEDED:
+            return None
+        before = trial.earlier.outcome
+        own = {trial.quantum.outputs[name][0].ordinal for name in (LOG, METADATA)}
+        data = {a.dataset: a for a in before.artifacts if a.dataset not in own}
+        accounts = [a for a in before.artifacts if a.dataset in own]
+        if data != repo.written or not all(map(self._is_as_recorded, accounts)):
+            return None
+        return before
+
+    def _keep_safe(self, trial: Trial, repo: LimitedRepo) -> None:
+        """Keep what the quantum left when it was complete before."""
+        if trial.earlier is None:
+            return
+        before = trial.earlier.outcome
+        if self.settings.replace:
+            trial.log.note("WARNING", f"replaces the outputs of attempt {before.attempt}, which was complete")
+            set_aside(before, self.store)
+            return
+        trial.log.note("WARNING", f"attempt {before.attempt} was complete, but not all that it made is there")
+        own = {trial.quantum.outputs[name][0].ordinal for name in (LOG, METADATA)}
+        repo.protect(a for a in before.artifacts if a.dataset not in own and self._is_as_recorded(a))
+
+    def _is_as_recorded(self, artifact: StoredArtifact) -> bool:
+        try:
+            self.store.verify(Artifact(*artifact[1:]))
+        except (NotFoundError, IntegrityError):
+            return False
+        return True
 
     def abandon(self, ordinal: int, attempt: int, message: str, started_ns: int) -> QuantumOutcome:
         """Record a quantum whose process died, with what can be had of its log.
@@ -160,10 +181,13 @@ class QuantumRunner:
         usage = Usage()
         usage.started_ns = started_ns
         quantum = self.graph.quantum(ordinal)
-        log = QuantumLog()
+        log = QuantumLog(limit=self.settings.log_limit)
         if self.settings.logs_dir:
             log.resume(live_log_path(self.settings.logs_dir, quantum))
-        trial = _Trial(quantum, attempt, usage, log, QuantumStatus.FAILED, message)
+        trial = Trial(quantum, attempt, usage, log, QuantumStatus.FAILED, message)
+        if self.settings.look_for_inputs:
+            # What its process had set aside is back after this.
+            trial.earlier = find_earlier(quantum, self.store)
         with LimitedRepo(quantum, self.store) as repo:
             outcome = self._finish(trial, repo)
         return outcome._replace(finished_ns=max(started_ns, outcome.finished_ns), cpu_ns=0, peak_bytes=0)
@@ -203,12 +227,12 @@ class QuantumRunner:
         }
         return node.build(init_inputs)
 
-    def _try(self, trial: _Trial, repo: LimitedRepo, absent: frozenset[int]) -> None:
+    def _try(self, trial: Trial, repo: LimitedRepo, absent: frozenset[int]) -> None:
         """Run the task, and note in `trial` how that ended."""
         task: Task | None = None
         try:
-            quantum = _without(trial.quantum, absent)
-            _check_minimum(quantum)
+            quantum = without(trial.quantum, absent)
+            check_minimum(quantum)
             task = self.task(quantum.label)
             task.take_metadata()
             task.run_quantum(quantum, repo)
@@ -218,12 +242,12 @@ class QuantumRunner:
             # A worker of the pool ignores Ctrl-C: there it is the task itself that raised this.
             if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
                 raise
-            trial.end(QuantumStatus.FAILED, _describe(error))
+            trial.end(QuantumStatus.FAILED, describe(error))
             logging.getLogger("stage").exception("%s failed", trial.quantum)
         if task is not None:
             trial.notes = task.take_metadata()
 
-    def _finish(self, trial: _Trial, repo: LimitedRepo) -> QuantumOutcome:
+    def _finish(self, trial: Trial, repo: LimitedRepo) -> QuantumOutcome:
         """Write log and metadata, and say what became of the quantum."""
         trial.usage.stop()
         if trial.status in QuantumStatus.COMPLETE:
@@ -232,7 +256,9 @@ class QuantumRunner:
             except StageError as error:
                 trial.end(QuantumStatus.FAILED, f"its log could not be written: {error}")
         if trial.status != QuantumStatus.SUCCEEDED:
-            self._clean_up(trial.quantum)
+            self._clean_up(trial)
+        elif trial.earlier is not None:
+            let_go(trial.earlier.outcome, self.store)
         if trial.status not in QuantumStatus.COMPLETE:
             try:
                 self._write_account(trial, repo)
@@ -254,26 +280,42 @@ class QuantumRunner:
             else (),
         )
 
-    def _clean_up(self, quantum: Quantum) -> None:
-        """Remove what a quantum has written of its data: nobody is to take it for the work of a complete one."""
-        for name, refs in quantum.outputs.items():
+    def _clean_up(self, trial: Trial) -> None:
+        """Remove what a quantum has written of its data: nobody is to take it for the work of a complete one.
+
+        What stood before this attempt stays, or comes back.
+        """
+        standing: set[int] = set()
+        if trial.earlier is not None:
+            before = trial.earlier.outcome
+            standing = {a.dataset for a in before.artifacts}
+            if trial.status in QuantumStatus.COMPLETE and self.settings.replace:
+                standing.clear()
+                let_go(before, self.store)
+            elif self.settings.replace:
+                put_back(before, self.store)
+        for name, refs in trial.quantum.outputs.items():
             if name not in {LOG, METADATA}:
                 for planned in refs:
-                    if planned.uri is not None:
+                    if planned.uri is not None and planned.ordinal not in standing:
                         with contextlib.suppress(StageError):
                             self.store.remove(planned.uri)
 
-    def _write_account(self, trial: _Trial, repo: LimitedRepo) -> None:
+    def _write_account(self, trial: Trial, repo: LimitedRepo) -> None:
         complete = trial.status in QuantumStatus.COMPLETE
-        suffix = "" if complete else f"_{trial.status}-{trial.attempt}"
+        suffix = attempt_suffix(trial.status, trial.attempt)
         level = "INFO" if complete else "ERROR"
         ending = f": {trial.message}" if trial.message else ""
         trial.log.note(level, f"{trial.status} after {trial.usage.wall_s:.3f} s{ending}")
-        for name, content in ((LOG, trial.log.text), (METADATA, self._metadata(trial, repo))):
+        contents: dict[str, Callable[[], Any]] = {
+            LOG: lambda: trial.log.text,
+            METADATA: lambda: self._metadata(trial, repo),
+        }
+        for name, content in contents.items():
             planned = trial.quantum.outputs[name][0]
-            repo.note(planned, self.store.put(content, planned.storage_class, stem_of(planned) + suffix))
+            repo.note(planned, self.store.put(content(), planned.storage_class, stem_of(planned) + suffix))
 
-    def _metadata(self, trial: _Trial, repo: LimitedRepo) -> dict[str, Any]:
+    def _metadata(self, trial: Trial, repo: LimitedRepo) -> dict[str, Any]:
         quantum, usage = trial.quantum, trial.usage
         ids = {d.ordinal: d.id for refs in quantum.inputs.values() for d in refs}
         return {
@@ -283,8 +325,8 @@ class QuantumRunner:
             "status": trial.status,
             "message": trial.message,
             "attempt": trial.attempt,
-            "started": _iso(usage.started_ns),
-            "finished": _iso(usage.finished_ns),
+            "started": iso_text(usage.started_ns),
+            "finished": iso_text(usage.finished_ns),
             "wall_s": usage.wall_s,
             "cpu_s": usage.cpu_ns * 1e-9,
             "peak_bytes": usage.peak_bytes,
@@ -293,7 +335,8 @@ class QuantumRunner:
             "versions": {"python": self._python, "task": quantum.node.version},
             "read": [id_text(ids[d]) for d in repo.read],
             "outputs": len(repo.written),
-            "notes": _plain(trial.notes),
+            "stored": stored_text(quantum, repo.written),
+            "notes": plain(trial.notes),
         }
 
     def _outcome(
@@ -311,46 +354,3 @@ class QuantumRunner:
             message=message[:_MESSAGE_LENGTH],
             **fields,
         )
-
-
-def _without(quantum: Quantum, absent: frozenset[int]) -> Quantum:
-    """Leave out inputs that were never made."""
-    if not absent:
-        return quantum
-    kept = {name: [d for d in refs if d.ordinal not in absent] for name, refs in quantum.inputs.items()}
-    return replace(quantum, inputs=kept)
-
-
-def _check_minimum(quantum: Quantum) -> None:
-    for connection in quantum.node.inputs:
-        n = len(quantum.inputs.get(connection.name, ()))
-        if n < connection.minimum:
-            raise NoWorkFound(
-                f"{n} of at least {connection.minimum} '{connection.name}' ({connection.dataset_type}) are there"
-            )
-
-
-def _describe(error: BaseException) -> str:
-    try:
-        text = str(error).strip()
-    except Exception:  # noqa: BLE001 - an exception of the user's may fail at anything
-        text = "(it has no text)"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _iso(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns * 1e-9, UTC).isoformat(timespec="microseconds")
-
-
-def _plain(notes: dict[str, Any]) -> Any:
-    """Return what a task noted as JSON has it; what JSON cannot hold, as text."""
-    if not notes:
-        return {}
-    try:
-        return json.loads(json.dumps(notes, default=_text))
-    except (TypeError, ValueError):
-        return {"unreadable": repr(notes)}
-
-
-def _text(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from registry.errors import PipelineError
 from registry.model.columns import Columns
 from registry.model.refs import new_id
+from stage.graph.checks import check_output, check_single
 from stage.graph.explain import raise_empty
-from stage.graph.found import FoundTable, Pool, Prerequisites, find_datasets, shown_data_ids
+from stage.graph.found import FoundTable, Pool, Prerequisites, find_datasets
 from stage.graph.graph import QuantumGraph
 from stage.graph.layout import Header, TypeLayout
 from stage.graph.plan import GraphPlan, TaskGroup, TypePlan, check_types, connections_of, make_plan
@@ -22,11 +22,12 @@ from stage.graph.question import Place, Question, View
 from stage.graph.records import collect_records
 from stage.graph.relate import DataIdRows, match_rows
 from stage.graph.rows import TaskRows, TypeRows
+from stage.graph.skip import Earlier, Skipped
 from stage.graph.table import Csr, Ints, Table, code_column
 from stage.graph.view import BuildView
 
 if TYPE_CHECKING:
-    from stage.pipeline.node import ConnectionDef, TaskNode
+    from stage.pipeline.node import TaskNode
     from stage.pipeline.pipeline import Pipeline
 
 __all__ = ["build", "build_from_view"]
@@ -41,6 +42,9 @@ def build(
     bind: Mapping[str, Any] | None = None,
     data_id: Mapping[str, Any] | None = None,
     data_id_table: Columns | None = None,
+    output_run: str = "",
+    skip_existing_in: Sequence[str] = (),
+    clobber: bool = False,
     allow_empty: bool = False,
     metadata: Mapping[str, Any] | None = None,
 ) -> QuantumGraph:
@@ -62,6 +66,13 @@ def build(
         Dimension values that hold for all.
     data_id_table : Columns, optional
         Data IDs, of some dimensions, to which the graph is limited.
+    output_run : str, optional
+        The RUN of the outputs. None of them may be there already, unless it is skipped or `clobber` is given.
+    skip_existing_in : sequence of str, optional
+        Collections and patterns, in search order: a quantum whose metadata exist there is not done again. Those of
+        its outputs that exist there are inputs of what follows; those that do not are lacking.
+    clobber : bool, optional
+        Whether outputs that are in `output_run` already are to be replaced when the graph is run.
     allow_empty : bool, optional
         Whether a graph without quanta is a graph.
     metadata : mapping, optional
@@ -70,7 +81,7 @@ def build(
     Returns
     -------
     QuantumGraph
-        Not yet for any RUN: see `QuantumGraph.retarget`.
+        Without `output_run` not yet for any RUN: see `QuantumGraph.retarget`.
 
     Raises
     ------
@@ -80,6 +91,8 @@ def build(
         If the pipeline does not fit what is registered, or a quantum finds several datasets where it takes one.
     QueryError
         If the expression cannot be understood.
+    AlreadyExistsError
+        If outputs are in the output RUN already (``output-exists``); says which is the first, and how many.
     UsageError
         If there is nothing to do (``empty-graph``); says what removed what.
 
@@ -92,6 +105,7 @@ def build(
     header = Header(
         new_id(),
         created_ns=time.time_ns(),
+        output_run=output_run,
         input_collections=tuple(input_collections),
         where=where,
         pipeline_fingerprint=pipeline.fingerprint,
@@ -100,11 +114,21 @@ def build(
     )
     with view:
         pipeline.check(view.universe)
-        return build_from_view(pipeline.nodes, view, question, header, allow_empty=allow_empty)
+        return build_from_view(
+            pipeline.nodes, view, question, header,
+            skip_existing_in=skip_existing_in, clobber=clobber, allow_empty=allow_empty,
+        )  # fmt: skip
 
 
 def build_from_view(
-    nodes: Sequence[TaskNode], view: View, question: Question, header: Header, *, allow_empty: bool = False
+    nodes: Sequence[TaskNode],
+    view: View,
+    question: Question,
+    header: Header,
+    *,
+    skip_existing_in: Sequence[str] = (),
+    clobber: bool = False,
+    allow_empty: bool = False,
 ) -> QuantumGraph:
     """Build a graph on any view that answers with columns.
 
@@ -117,7 +141,9 @@ def build_from_view(
     question : Question
         What the user asked for.
     header : Header
-        What the graph is to be called; ``input_collections`` are searched.
+        What the graph is to be called; ``input_collections`` are searched, in ``output_run`` nothing may be in the way.
+    skip_existing_in, clobber
+        As for `build`.
     allow_empty : bool, optional
         Whether a graph without quanta is a graph.
 
@@ -128,13 +154,14 @@ def build_from_view(
 
     Raises
     ------
-    NotFoundError, PipelineError, QueryError, UsageError
+    AlreadyExistsError, NotFoundError, PipelineError, QueryError, UsageError
         As for `build`.
     """
     path = view.search_path(header.input_collections)
     plan = make_plan(nodes, view.universe)
     check_types(plan, view)
-    return _Builder(plan, view, question, path, header).run(allow_empty=allow_empty)
+    builder = _Builder(plan, view, question, path, header, tuple(skip_existing_in), clobber=clobber)
+    return builder.run(allow_empty=allow_empty)
 
 
 @dataclass(slots=True, eq=False)
@@ -146,11 +173,14 @@ class _Builder:
     question: Question
     path: tuple[Place, ...]
     header: Header
+    skip_existing_in: tuple[str, ...] = ()
+    clobber: bool = False
     rows: dict[str, DataIdRows] = field(default_factory=dict)  # by label, its group's data IDs
     pools: dict[str, Pool] = field(default_factory=dict)
     found: dict[str, FoundTable] = field(default_factory=dict)  # by overall input, what exists
     matches: dict[str, Ints] = field(default_factory=dict)  # by overall input, which of `found` each row is
     group_rows: list[tuple[TaskGroup, DataIdRows]] = field(default_factory=list)
+    skipped: Skipped = field(default_factory=Skipped)
     _kept: dict[int, list[tuple[Mask, Table]]] = field(default_factory=dict)
 
     def run(self, *, allow_empty: bool) -> QuantumGraph:
@@ -160,15 +190,24 @@ class _Builder:
             self.rows.update({node.label: rows for node in group.nodes})
         self._find_inputs()
         drafts = [self._draft(node) for node in self.plan.nodes]
+        self._find_earlier(drafts)
         existing = {name: match >= 0 for name, match in self.matches.items()}
         sizes = {k.name: self._places(k).n_rows for k in self.plan.of_part("overall", "made")}
-        pruned = prune(drafts, existing, sizes)
+        pruned = prune(drafts, {**existing, **self.skipped.existing}, sizes, self.skipped.quanta)
         if not allow_empty and not any(mask.any() for mask in pruned.quanta.values()):
             rows_by_group = [(g, r.table.n_rows) for g, r in self.group_rows]
             raise_empty(
-                self.plan, self.view, self.question, self.path, groups=rows_by_group, dropped=pruned.dropped
-            )
+                self.plan, self.view, self.question, self.path,
+                groups=rows_by_group, skipped=self.skipped.facts(), dropped=pruned.dropped,
+            )  # fmt: skip
         return self._assemble(drafts, pruned)
+
+    def _find_earlier(self, drafts: Sequence[DraftTask]) -> None:
+        """Find what was done before, and refuse what would be done over."""
+        earlier = Earlier(self.view, self.plan, drafts, self._places)
+        self.skipped = earlier.skipped(self.skip_existing_in)
+        if self.header.output_run and not self.clobber:
+            earlier.refuse_outputs(self.header.output_run, self.skipped.quanta)
 
     # -- which data IDs ---------------------------------------------------------------------------------------
 
@@ -221,42 +260,12 @@ class _Builder:
         connections = []
         for c in node.connections:
             if c.role == "input" or c.is_output:
-                dims = self.plan.types[c.dataset_type].dimensions
-                edges = rows.edges(own, dims)
+                kind = self.plan.types[c.dataset_type]
+                edges = rows.edges(own, kind.dimensions)
                 if c.is_output:
-                    self._check_output(node, c, edges)
+                    check_output(node, c, edges, rows, kind)
                 connections.append(DraftConnection(c.name, c.dataset_type, c.is_input, c.minimum, edges))
         return DraftTask(node.label, rows.places(own).table.n_rows, connections)
-
-    def _check_output(self, node: TaskNode, c: ConnectionDef, edges: Csr) -> None:
-        """Refuse an output that several quanta would write, and several where one is declared."""
-        kind = self.plan.types[c.dataset_type]
-        own = self.plan.task_dimensions(node)
-        if set(own) <= set(kind.dimensions) and (c.multiple or set(own) == set(kind.dimensions)):
-            return
-        writers = np.bincount(edges.indices, minlength=1)
-        if writers.max(initial=0) > 1:
-            where = shown_data_ids(self._places(kind), np.flatnonzero(writers > 1), kind.dimensions)
-            raise PipelineError(
-                f"several quanta of '{node.label}' (dimensions {', '.join(own) or 'none'}) would write one "
-                f"'{kind.name}' (dimensions {', '.join(kind.dimensions) or 'none'}): {where}",
-                code="output-written-twice",
-                hint="Give the output all dimensions of the task.",
-            )
-        self._check_single(node, c, edges, self.rows[node.label].places(own).table)
-
-    def _check_single(self, node: TaskNode, c: ConnectionDef, edges: Csr, quanta: Table) -> None:
-        if c.multiple or len(edges.indices) <= quanta.n_rows:
-            several = np.zeros(0, dtype=np.int64) if c.multiple else np.flatnonzero(np.diff(edges.indptr) > 1)
-        else:
-            several = np.flatnonzero(np.diff(edges.indptr) > 1)
-        if len(several):
-            raise PipelineError(
-                f"{len(several)} of {quanta.n_rows} quanta of '{node.label}' have several datasets "
-                f"'{c.dataset_type}' for '{c.name}', which is one: {shown_data_ids(quanta, several, quanta.names)}",
-                code="several-inputs" if c.is_input else "several-outputs",
-                hint=f"Declare '{c.name}' with multiple=True.",
-            )
 
     # -- the graph --------------------------------------------------------------------------------------------
 
@@ -288,7 +297,7 @@ class _Builder:
                     pending.append((node.label, c.name, c.dataset_type, 0))
             for d in node.connections:
                 if d.role == "input":
-                    self._check_single(node, d, mine[d.name], tables[node.label])
+                    check_single(node, d, mine[d.name], tables[node.label])
                 elif d.role == "prerequisite":
                     found, mine[d.name] = lookup.resolve(
                         node, d, self._with_implied(node, places.first[kept])
@@ -339,7 +348,9 @@ class _Builder:
             if kind.part == "init":
                 out.append(TypeRows(layout, Table({}, 1)))
             elif kind.part == "made":
-                out.append(TypeRows(layout, self._keep(self._places(kind), pruned.datasets[kind.name])))
+                kept = pruned.datasets[kind.name]
+                found = self.skipped.among_planned(kind.name, kept)
+                out.append(TypeRows(layout, self._keep(self._places(kind), kept), found))
             else:
                 whole, places = self.pools[kind.name].merged()
                 for label, connection, dataset_type, part in pending:
@@ -351,12 +362,14 @@ class _Builder:
         return out
 
     def _header(self, pruned: Pruned) -> Header:
-        facts = {
+        facts: dict[str, Any] = {
             "dropped": [
                 {"task": d.label, "dataset_type": d.dataset_type, "dropped": d.n_dropped, "of": d.n_before}
                 for d in pruned.dropped
             ]
         }
+        if self.skip_existing_in:
+            facts |= {"skip_existing_in": list(self.skip_existing_in), "skipped": self.skipped.facts()}
         given = self.header
         return Header(
             given.id, given.created_ns, given.output_run, given.input_collections, given.where,

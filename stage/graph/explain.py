@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from registry.errors import UsageError
 from stage.graph.question import Question
@@ -24,6 +24,7 @@ def raise_empty(
     *,
     groups: Sequence[tuple[TaskGroup, int]],
     dropped: Sequence[Dropped],
+    skipped: Sequence[Mapping[str, Any]] = (),
 ) -> NoReturn:
     """Raise the error for a graph without quanta.
 
@@ -41,6 +42,8 @@ def raise_empty(
         Connected tasks, and how many data IDs each group had.
     dropped : sequence of Dropped
         What pruning took away.
+    skipped : sequence of mapping, optional
+        How many quanta (``skipped``, ``of``) of which ``task`` are not done again.
 
     Raises
     ------
@@ -51,6 +54,7 @@ def raise_empty(
     for group, n_rows in groups:
         if n_rows == 0:
             reasons.append(_no_data_ids(plan, view, question, path, group))
+    reasons += [f"{s['task']}: {s['skipped']} of {s['of']} quanta skipped, done already" for s in skipped]
     for d in dropped:
         needs = f"a '{d.dataset_type}'" if d.minimum == 1 else f"{d.minimum} '{d.dataset_type}'"
         reasons.append(

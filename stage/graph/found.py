@@ -13,17 +13,18 @@ from registry.model.columns import Columns
 from stage.graph.quantum import FOUND_COLUMNS
 from stage.graph.question import Place, Question
 from stage.graph.relate import DataIdRows, concat_columns, match_rows
-from stage.graph.table import Csr, Ints, Table, code_column
+from stage.graph.table import Csr, Ints, Table, code_column, distinct, row_codes
 
 if TYPE_CHECKING:
-    from registry.model.dimensions import DimensionGroup
+    from registry.model.dimensions import DimensionGroup, DimensionUniverse
     from stage.graph.plan import GraphPlan, TypePlan
     from stage.graph.question import View
     from stage.pipeline.node import ConnectionDef, TaskNode
 
-__all__ = ["FoundTable", "Pool", "Prerequisites", "find_datasets", "shown_data_ids"]
+__all__ = ["FoundTable", "Pool", "Prerequisites", "find_calibrations", "find_datasets", "shown_data_ids"]
 
 _CODED = ("run", "formatter", "origin")
+_ID = "id of the dataset"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +80,50 @@ def find_datasets(view: View, kind: TypePlan, path: Sequence[Place], data_ids: T
     dims = kind.dimensions
     wanted = data_ids.select(dims).decode() if dims else None
     rows = view.datasets(kind.type, path, wanted) if data_ids.n_rows else _none(dims)
+    return _as_found(rows, dims)
+
+
+def _as_found(rows: Columns, dims: Sequence[str]) -> FoundTable:
     columns = {n: code_column(rows[n]) if n in _CODED else rows[n] for n in FOUND_COLUMNS}
     return FoundTable(_as_table(rows.select(dims), rows.n_rows), Table(columns, rows.n_rows))
+
+
+def find_calibrations(
+    view: View, kind: TypePlan, path: Sequence[Place], data_ids: DataIdRows, universe: DimensionUniverse
+) -> tuple[FoundTable, Ints]:
+    """Look up the datasets of one type that are valid at the time of each data ID.
+
+    Parameters
+    ----------
+    view : View
+        Where to look.
+    kind : TypePlan
+        Their type.
+    path : sequence of Place
+        The search path: the first collection that holds one for the time decides.
+    data_ids : DataIdRows
+        Data IDs of the type's dimensions and others; the most precise of these that has a time tells it.
+    universe : DimensionUniverse
+        Where dimensions are defined.
+
+    Returns
+    -------
+    found : FoundTable
+        Each dataset once; those of one data ID are valid at different times.
+    rows : numpy.ndarray of int64
+        For each data ID its row of `found`; -1 where there is none.
+    """
+    names = set(data_ids.table.names)
+    timed = [e for family in universe.in_time for e in family if names.issuperset(e.required)]
+    needed = {*kind.dimensions, *(n for e in timed for n in e.required)}
+    places = data_ids.places([n for n in data_ids.table.names if n in needed])
+    if not places.table.n_rows:
+        return _as_found(_none(kind.dimensions), kind.dimensions), np.zeros(0, dtype=np.int64)
+    rows = view.calibrations(kind.type, path, places.table.decode())
+    first, inverse = distinct(*row_codes([rows["id"]], rows.n_rows))
+    which = np.full(places.table.n_rows, -1, dtype=np.int64)
+    which[rows["ordinal"].astype(np.int64)] = inverse
+    return _as_found(rows.take(first), kind.dimensions), which[places.inverse]
 
 
 def _none(dims: Sequence[str]) -> Columns:
@@ -134,12 +177,18 @@ class Pool:
         """
         if len(self.parts) == 1 and _is_sorted(self.parts[0].data_ids):
             return self.parts[0], [None]
+        # Of calibrations there may be several of one data ID, which are valid at different times.
         whole = self.parts[0]
         for part in self.parts[1:]:
             whole = FoundTable(_joined(whole.data_ids, part.data_ids), _joined(whole.found, part.found))
-        places = DataIdRows(whole.data_ids).places(self.dimensions)
+        places = DataIdRows(_with_ids(whole)).places([*self.dimensions, _ID])
         cuts = np.cumsum([p.data_ids.n_rows for p in self.parts])[:-1]
         return whole.take(places.first), list(np.split(places.inverse, cuts))
+
+
+def _with_ids(found: FoundTable) -> Table:
+    columns = {**found.data_ids.columns, _ID: found.found.columns["id"]}
+    return Table(columns, found.data_ids.n_rows)
 
 
 def _is_sorted(table: Table) -> bool:
@@ -205,9 +254,12 @@ class Prerequisites:
             owner = np.arange(quanta.n_rows, dtype=np.int64)
         else:
             pairs, owner = self._related(node, kind, quanta)
-        places = pairs.places(kind.dimensions)
-        found = find_datasets(self.view, kind, self.path, places.table)
-        row = match_rows(places.table, found.data_ids, kind.dimensions)[places.inverse]
+        if self.view.is_calibration(kind.type):
+            found, row = find_calibrations(self.view, kind, self.path, pairs, self.plan.universe)
+        else:
+            places = pairs.places(kind.dimensions)
+            found = find_datasets(self.view, kind, self.path, places.table)
+            row = match_rows(places.table, found.data_ids, kind.dimensions)[places.inverse]
         there = row >= 0
         if not set(kind.dimensions) <= set(quanta.names):
             key = owner[there] * max(found.data_ids.n_rows, 1) + row[there]

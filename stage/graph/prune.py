@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from stage.graph.table import Csr, Ints
 
-__all__ = ["DraftConnection", "DraftTask", "Dropped", "prune", "surviving"]
+__all__ = ["DraftConnection", "DraftTask", "Dropped", "members", "prune", "surviving"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -100,7 +100,12 @@ class Pruned:
     dropped: list[Dropped] = field(default_factory=list)
 
 
-def prune(tasks: Sequence[DraftTask], existing: Mapping[str, Mask], n_datasets: Mapping[str, int]) -> Pruned:
+def prune(
+    tasks: Sequence[DraftTask],
+    existing: Mapping[str, Mask],
+    n_datasets: Mapping[str, int],
+    skipped: Mapping[str, Mask] | None = None,
+) -> Pruned:
     """Decide which quanta and datasets a graph keeps.
 
     Parameters
@@ -108,21 +113,23 @@ def prune(tasks: Sequence[DraftTask], existing: Mapping[str, Mask], n_datasets: 
     tasks : sequence of DraftTask
         In an order in which every producer comes before its consumers, so that one pass reaches the fixed point.
     existing : mapping of str to mask
-        By overall input, which of its datasets there are.
+        By overall input, and by output of skipped quanta, which of its datasets there are.
     n_datasets : mapping of str to int
         By dataset type, how many rows it has.
+    skipped : mapping of str to mask, optional
+        By task, which of its quanta are not done again, whatever their inputs.
 
     Returns
     -------
     Pruned
         A quantum is kept if each of its inputs keeps as many datasets as it requires; a planned dataset if a kept
-        quantum makes it; an overall input if it exists and a kept quantum reads it.
+        quantum makes it; one that exists if a kept quantum reads it.
     """
-    out = Pruned()
+    out, done = Pruned(), skipped or {}
     there = {name: np.zeros(n, dtype=np.bool_) for name, n in n_datasets.items()}
     there.update({name: mask.copy() for name, mask in existing.items()})
     for task in tasks:
-        kept = np.ones(task.n_quanta, dtype=np.bool_)
+        kept = ~done[task.label] if task.label in done else np.ones(task.n_quanta, dtype=np.bool_)
         for connection in task.connections:
             if connection.is_input and connection.minimum > 0:
                 enough = _counts(connection.edges, there[connection.dataset_type]) >= connection.minimum
@@ -143,13 +150,13 @@ def prune(tasks: Sequence[DraftTask], existing: Mapping[str, Mask], n_datasets: 
         out.quanta[task.label] = kept
         for connection in task.connections:
             if not connection.is_input:
-                there[connection.dataset_type][_of(connection.edges, kept)] = True
-    read = {name: np.zeros(n_datasets[name], dtype=np.bool_) for name in existing}
+                there[connection.dataset_type][members(connection.edges, kept)] = True
+    unread = {name: mask.copy() for name, mask in existing.items()}
     for task in tasks:
         for connection in task.connections:
-            if connection.is_input and connection.dataset_type in read:
-                read[connection.dataset_type][_of(connection.edges, out.quanta[task.label])] = True
-    out.datasets = {name: mask & read[name] if name in read else mask for name, mask in there.items()}
+            if connection.is_input and connection.dataset_type in unread:
+                unread[connection.dataset_type][members(connection.edges, out.quanta[task.label])] = False
+    out.datasets = {name: mask & ~unread[name] if name in unread else mask for name, mask in there.items()}
     return out
 
 
@@ -160,8 +167,21 @@ def _counts(edges: Csr, there: Mask) -> Ints:
     return counts
 
 
-def _of(edges: Csr, kept: Mask) -> npt.NDArray[np.int32]:
-    """Return the datasets that kept quanta have."""
+def members(edges: Csr, kept: Mask) -> npt.NDArray[np.int32]:
+    """Return the datasets that some quanta have.
+
+    Parameters
+    ----------
+    edges : Csr
+        The datasets of all quanta.
+    kept : mask
+        Which quanta.
+
+    Returns
+    -------
+    numpy.ndarray of int32
+        Rows of the datasets, with repeats.
+    """
     return edges.indices if kept.all() else edges.indices[np.repeat(kept, np.diff(edges.indptr))]
 
 

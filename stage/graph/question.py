@@ -84,6 +84,20 @@ class View(Protocol):
             If one of the names is unknown.
         """
 
+    def known_path(self, names: Sequence[str]) -> tuple[Place, ...]:
+        """Flatten collections to a search path, leaving out names of which there is no collection.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Collections, chains and patterns, in search order.
+
+        Returns
+        -------
+        tuple of Place
+            No chains, no repeats.
+        """
+
     def is_upstream_only(self, path: Sequence[Place]) -> bool:
         """Tell whether the side that knows the dimensions holds all of a search path.
 
@@ -163,6 +177,44 @@ class View(Protocol):
         -------
         Columns
             The type's dimensions and `stage.graph.quantum.FOUND_COLUMNS`.
+        """
+
+    def is_calibration(self, dataset_type: DatasetType) -> bool:
+        """Tell whether datasets of a type are looked up at a time.
+
+        Parameters
+        ----------
+        dataset_type : DatasetType
+            The type as a pipeline has it.
+
+        Returns
+        -------
+        bool
+            As it is registered.
+        """
+
+    def calibrations(self, dataset_type: DatasetType, path: Sequence[Place], table: Columns) -> Columns:
+        """Return the first dataset on a search path for each of many data IDs, each at its own time.
+
+        Parameters
+        ----------
+        dataset_type : DatasetType
+            Their type, one for which `is_calibration` is true.
+        path : sequence of Place
+            Where to look, in order.
+        table : Columns
+            Data IDs: the dimensions of the type, and those whose records tell the time.
+
+        Returns
+        -------
+        Columns
+            ``ordinal`` (the row's number in `table`), the type's dimensions and
+            `stage.graph.quantum.FOUND_COLUMNS`; a row for which there is none is left out.
+
+        Raises
+        ------
+        DataIdError
+            If the collection that decides holds two for a data ID.
         """
 
     def records(self, element: str, keys: Columns) -> Columns:

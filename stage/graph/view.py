@@ -6,15 +6,16 @@ Each collection is searched where it lives; which rows win is decided by the ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from registry.errors import NotFoundError, UsageError, nearest
-from registry.model.columns import Array, Columns
+from registry.model.columns import Columns
+from stage.graph.answers import found_columns, has_collection, is_pattern, knows_type, with_artifacts
 from stage.graph.quantum import FOUND_COLUMNS
 from stage.graph.question import Place, Question
 from stage.graph.table import Table, distinct, row_codes
@@ -123,13 +124,36 @@ class BuildView:
                 found.setdefault(child, self._side_of(child))
         return tuple(Place(side, child) for child, side in found.items())
 
+    def known_path(self, names: Sequence[str]) -> tuple[Place, ...]:
+        """Flatten collections to a search path, leaving out names of which there is no collection.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Collections, chains and patterns, in search order.
+
+        Returns
+        -------
+        tuple of Place
+            No chains, no repeats; what a pattern matches in staging comes before what it matches upstream.
+        """
+        known: dict[str, None] = {}
+        for name in names:
+            if is_pattern(name):
+                known.update(
+                    dict.fromkeys(n for s in self._snapshots.values() for n in s.search_path([name]))
+                )
+            elif any(has_collection(s, name) for s in self._snapshots.values()):
+                known[name] = None
+        return self.search_path(list(known))
+
     def _side_of(self, name: str) -> str:
         if len(self._repos) == 1:
             return self._main
-        if name in self._local or not _has(self._snapshots[UPSTREAM], name):
-            if _has(self._snapshots[STAGING], name):
+        if name in self._local or not has_collection(self._snapshots[UPSTREAM], name):
+            if has_collection(self._snapshots[STAGING], name):
                 return STAGING
-            if any(c in name for c in "*?["):
+            if is_pattern(name):
                 return UPSTREAM
             known = {c.name for s in self._snapshots.values() for c in s.collections()}
             raise NotFoundError(
@@ -182,6 +206,21 @@ class BuildView:
             except NotFoundError:
                 pass
             raise
+
+    def is_calibration(self, dataset_type: DatasetType) -> bool:
+        """Tell whether datasets of a type are looked up at a time.
+
+        Parameters
+        ----------
+        dataset_type : DatasetType
+            The type as a pipeline has it.
+
+        Returns
+        -------
+        bool
+            As it is registered.
+        """
+        return self.dataset_type(dataset_type.name).is_calibration
 
     def data_ids(
         self,
@@ -250,7 +289,7 @@ class BuildView:
         parts = []
         for side, places in groupby(path, key=lambda p: p.side):
             snapshot = self._snapshots[side]
-            if not _knows(snapshot, dataset_type.name):
+            if not knows_type(snapshot, dataset_type.name):
                 continue
             rows = snapshot.datasets(
                 dataset_type.name,
@@ -258,7 +297,7 @@ class BuildView:
                 table=table if dims else None,
                 artifacts=True,
             )
-            parts.append(self._found(rows, dims, side))
+            parts.append(found_columns(self._repos[side], side, rows, dims))
         if not parts:
             return Columns.from_rows((*dims, *FOUND_COLUMNS), [])
         if len(parts) == 1:
@@ -268,22 +307,42 @@ class BuildView:
         first, _ = distinct(*row_codes(list(data_ids.columns.values()), merged.n_rows))
         return merged.take(first)
 
-    def _found(self, rows: Columns, dims: tuple[str, ...], side: str) -> Columns:
-        uris = rows["uri"]
-        if side == UPSTREAM:
-            uris = _located(uris, self._repos[side].datastore.locate)
-        return Columns(
-            {
-                **{d: rows[d] for d in dims},
-                "id": rows["id"],
-                "run": rows["run"],
-                "uri": uris,
-                "size": _filled(rows["size"], 0),
-                "checksum": _filled(rows["checksum"], ""),
-                "formatter": _filled(rows["formatter"], ""),
-                "origin": np.full(rows.n_rows, side, dtype=object),
-            }
-        )
+    def calibrations(self, dataset_type: DatasetType, path: Sequence[Place], table: Columns) -> Columns:
+        """Return the first dataset on a search path for each of many data IDs, each at its own time.
+
+        Parameters
+        ----------
+        dataset_type : DatasetType
+            Their type, one for which `is_calibration` is true.
+        path : sequence of Place
+            Where to look, in order.
+        table : Columns
+            Data IDs: the dimensions of the type, and those whose records tell the time.
+
+        Returns
+        -------
+        Columns
+            ``ordinal`` (the row's number in `table`), the type's dimensions and
+            `stage.graph.quantum.FOUND_COLUMNS`; a row for which there is none is left out.
+
+        Raises
+        ------
+        DataIdError
+            If the collection that decides holds two for a data ID (``calibration-ambiguous``); both are named.
+        """
+        dims, name = dataset_type.dimensions.required, dataset_type.name
+        parts, left = [], np.arange(table.n_rows)
+        for side, places in groupby(path, key=lambda p: p.side):
+            snapshot = self._snapshots[side]
+            if not len(left) or not knows_type(snapshot, name):
+                continue
+            # What one collection decides, those after it on the path are not asked about.
+            rows = snapshot.find_calibrations(name, [p.collection for p in places], table.take(left))
+            ordinal = left[rows["ordinal"].astype(np.int64)]
+            left = np.setdiff1d(left, ordinal, assume_unique=True)
+            found = found_columns(self._repos[side], side, with_artifacts(snapshot, name, rows), dims)
+            parts.append(found.with_column("ordinal", ordinal))
+        return Columns.concat(parts) if parts else Columns.from_rows(("ordinal", *dims, *FOUND_COLUMNS), [])
 
     def records(self, element: str, keys: Columns) -> Columns:
         """Return dimension records.
@@ -301,43 +360,3 @@ class BuildView:
             The element's record columns; rows for keys that exist.
         """
         return self._snapshots[self._main].records(element, keys=keys)
-
-
-def _has(snapshot: Snapshot, name: str) -> bool:
-    try:
-        snapshot.collection(name)
-    except NotFoundError:
-        return False
-    return True
-
-
-def _knows(snapshot: Snapshot, dataset_type: str) -> bool:
-    try:
-        snapshot.dataset_type(dataset_type)
-    except NotFoundError:
-        return False
-    return True
-
-
-def _located(uris: Array, locate: Callable[[str], str]) -> Array:
-    """Make relative URIs absolute: the root is asked for once, for one of them, and put before the others."""
-    texts = uris.tolist()
-    sample = next((u for u in texts if u is not None and not files.is_absolute(u)), None)
-    out = np.empty(len(texts), dtype=object)
-    if sample is None:
-        return uris
-    prefix = locate(sample).removesuffix(sample)
-    out[:] = [u if u is None or files.is_absolute(u) else prefix + u for u in texts]
-    return out
-
-
-def _filled(column: Array, value: Any) -> Array:
-    """Put a value in place of nulls: a dataset may have no artifact."""
-    if column.dtype != object:
-        return column
-    missing = np.array([v is None for v in column.tolist()], dtype=np.bool_)
-    if not missing.any():
-        return column
-    out = column.copy()
-    out[missing] = value
-    return out.astype(np.int64) if isinstance(value, int) else out

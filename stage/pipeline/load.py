@@ -12,7 +12,14 @@ from typing import Any, cast
 from registry.errors import PipelineError, nearest
 from stage.pipeline.contracts import contract_labels
 from stage.pipeline.definition import Contract, Override, PipelineDefinition, TaskDefinition, check_label
-from stage.pipeline.overrides import nested, python_overrides, read_overrides, read_text, read_yaml_file
+from stage.pipeline.overrides import (
+    nested,
+    note_variable,
+    python_overrides,
+    read_overrides,
+    read_text,
+    read_yaml_file,
+)
 
 __all__ = ["load_definition", "resolve_location"]
 
@@ -79,6 +86,7 @@ def resolve_location(location: str, importer: str) -> str:
         name = match[1] or match[2]
         if name not in os.environ:
             raise PipelineError(f"{importer}: ${name} in '{location}' is not set", code="unset-variable")
+        note_variable(name)
         return os.environ[name]
 
     text = _VARIABLE.sub(value, location)

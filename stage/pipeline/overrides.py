@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,8 @@ from registry.errors import NotFoundError, PipelineError, StorageError
 __all__ = [
     "Setting",
     "nested",
+    "note_variable",
+    "noting_files",
     "parse_setting",
     "parse_value",
     "read_overrides",
@@ -126,6 +130,38 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_seen: ContextVar[list[str] | None] = ContextVar("seen", default=None)
+
+
+@contextmanager
+def noting_files() -> Iterator[list[str]]:
+    """Note what pipelines and settings are read from while the context lasts.
+
+    Yields
+    ------
+    list of str
+        Gets the path or URI of each file, and ``$NAME`` for a variable of the environment.
+    """
+    names: list[str] = []
+    token = _seen.set(names)
+    try:
+        yield names
+    finally:
+        _seen.reset(token)
+
+
+def note_variable(name: str) -> None:
+    """Note that a variable of the environment was read.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    """
+    if (seen := _seen.get()) is not None:
+        seen.append(f"${name}")
+
+
 def read_yaml(text: str, where: str) -> Any:
     """Parse YAML text.
 
@@ -182,6 +218,8 @@ def read_text(path: str, what: str) -> str:
     StorageError
         If it cannot be read.
     """
+    if (seen := _seen.get()) is not None:
+        seen.append(path)
     try:
         if "://" in path:
             from sync.files import read_bytes

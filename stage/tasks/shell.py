@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import model_validator
 
-from registry.errors import PipelineError
+from registry.errors import IntegrityError, PipelineError
 from stage.pipeline.config import Config, Field
 from stage.pipeline.connections import Connections
 from stage.pipeline.node import ConnectionDef
@@ -145,7 +145,7 @@ class ShellTask(Task):
         NoWorkFound
             If the script says so.
         ScriptFailed
-            If it fails, or does not make an output.
+            If it fails, or does not make an output, or one that is not of its storage class.
         """
         root = Path(scratch or tempfile.mkdtemp(prefix=f"stage-{self.name}-"))
         paths = {
@@ -170,7 +170,7 @@ class ShellTask(Task):
         NoWorkFound
             If the script says so, or there are too few inputs. Nothing was written.
         ScriptFailed
-            If it fails, or does not make an output. Nothing was written.
+            If it fails, or does not make an output, or one that is not of its storage class. Nothing was written.
         """
         files: FileRepoLike = repo  # type: ignore[assignment]
         self.check_minimum(quantum.inputs)
@@ -226,6 +226,21 @@ class ShellTask(Task):
                         code="missing-output",
                         hint=f'Write it to "${connection.name}", or declare it with minimum: 0.',
                     )
+                if place.is_file():
+                    self._check_form(connection, place)
+
+    def _check_form(self, connection: ConnectionDef, place: Path) -> None:
+        from sync.checking import check_file
+
+        try:
+            check_file(place, connection.storage_class)
+        except IntegrityError as exc:
+            raise ScriptFailed(
+                f"the script of task '{self.name}' made its output '{connection.name}' ({place.name}), "
+                f"which is no {connection.storage_class}: {exc.message}",
+                code="bad-output",
+                hint=f"Write {connection.storage_class}, or declare another storage class: File takes anything.",
+            ) from exc
 
 
 def _paths(given: Any) -> list[Path]:
