@@ -13,6 +13,7 @@ from cli.options import (
     EXECUTES,
     READS,
     AsJson,
+    DataIdTable,
     DataQuery,
     Processes,
     add_command,
@@ -34,6 +35,7 @@ def _clone(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Campaign directory to make.")],
     edits: EditOptions,
     data_query: DataQuery = None,
+    data_id_table: DataIdTable = None,
     no_fetch: Annotated[
         bool, typer.Option("--no-fetch", help="Build the graph, but fetch nothing yet.")
     ] = False,
@@ -49,7 +51,12 @@ def _clone(
         stage clone /data/shared deblend-test -p detect.yaml -i HSC/raw,HSC/calib -d "instrument = 'HSC' AND visit IN (903342..903350)"
     """
     campaign, report = stage.Campaign.clone(
-        upstream, directory, data_query=data_query, fetch=not no_fetch, **edits
+        upstream,
+        directory,
+        data_query=data_query,
+        data_id_table=data_id_table,
+        fetch=not no_fetch,
+        **edits,
     )
     emit(f"cloned  {campaign.state.repo} into {campaign.layout.root} (campaign '{campaign.state.name}')")
     if report is not None:

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 import stage
-from cli.options import CHANGES, READS, AsJson, DataQuery, add_command, campaign_command, with_edits
+from cli.lazy import LazyGroup
+from cli.options import (
+    CHANGES,
+    READS,
+    AsJson,
+    DataIdTable,
+    DataQuery,
+    add_command,
+    campaign_command,
+    with_edits,
+)
 from cli.render import emit, emit_json
 from cli.wording import build_lines, fetch_lines, graph_lines
 from stage.campaign.options import EditOptions
@@ -24,7 +34,16 @@ def _build(
     repo: str | None,
     edits: EditOptions,
     data_query: DataQuery = None,
+    data_id_table: DataIdTable = None,
     no_fetch: _NoFetch = False,
+    skip_existing_in: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--skip-existing-in",
+            metavar="GLOB",
+            help="Do not plan again what was done in these collections; repeatable, in search order.",
+        ),
+    ] = None,
     write_qg: Annotated[
         str | None,
         typer.Option(
@@ -35,17 +54,22 @@ def _build(
 ) -> None:
     """Build the quantum graph from upstream, read-only, then fetch what it needs into staging.
 
-    The query and the options of earlier steps are remembered.
+    The query, the table of data IDs and the options of earlier steps are remembered; what to skip is not.
 
     Examples
     --------
         stage build -d "instrument = 'HSC' AND visit IN (903342..903350)"
 
         stage build -p detect.yaml -i HSC/raw --no-fetch
+
+        stage build --data-id-table chosen.csv
+
+        stage build --skip-existing-in 'u/me/test/*'
     """
     report = stage.Campaign.open(campaign_dir, repo=repo, **edits).build(
-        data_query=data_query, fetch=not no_fetch, write_qg=write_qg, **edits
-    )
+        data_query=data_query, data_id_table=data_id_table, fetch=not no_fetch, write_qg=write_qg,
+        skip_existing_in=skip_existing_in or (), **edits,
+    )  # fmt: skip
     if as_json:
         emit_json(report.to_document())
     else:
@@ -98,7 +122,9 @@ def add_to(app: typer.Typer) -> None:
     app : typer.Typer
         The program.
     """
-    graph_app = typer.Typer(help="Quantum graphs.", no_args_is_help=True, rich_markup_mode=None)
+    graph_app = typer.Typer(
+        cls=LazyGroup, help="Quantum graphs.", no_args_is_help=True, rich_markup_mode=None
+    )
     add_command(app, "build", with_edits()(_build), CHANGES)
     add_command(app, "fetch", campaign_command(_fetch), CHANGES)
     add_command(graph_app, "build", with_edits()(_build), CHANGES)

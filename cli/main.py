@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Annotated
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import campaign, graph, query, repo, sync
-from cli import run as running
 from cli.exit_codes import ExitCode, exit_code
+from cli.lazy import LazyGroup
 from cli.options import codes_text
 from registry.errors import StageError, UsageError
 from stage.campaign.command_line import command_line
 
-__all__ = ["app", "run", "run_command"]
+if TYPE_CHECKING:
+    app: typer.Typer
+    """The whole program."""
+
+__all__ = ["PARTS", "app", "run", "run_command"]
 
 HELP = """Clone, run and push science campaigns.
 
@@ -32,16 +38,17 @@ A campaign is a directory with a staging repository of its own between you and t
 Nothing but 'push' (and 'repo', for its keeper) writes to the shared repository.
 """
 EPILOG = codes_text(ExitCode)
+PARTS = {
+    "campaign": ("clone", "init", "edit", "status", "history", "report", "demo"),
+    "graph": ("build", "fetch", "qg"),
+    "registering": ("register-dataset-types",),
+    "run": ("run", "prep", "exec", "merge", "log"),
+    "sync": ("push",),
+    "query": ("query", "get"),
+    "repo": ("repo",),
+}
+"""Modules and their commands: for one of these no other module is loaded, and no other command made."""
 
-app = typer.Typer(
-    name="stage",
-    help=HELP,
-    epilog=EPILOG,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
 _debug = bool(os.environ.get("STAGE_DEBUG"))
 
 
@@ -53,7 +60,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
     version: Annotated[
@@ -67,9 +73,50 @@ def _options(
     del version
 
 
-for part in (campaign, graph, running, sync, query):
-    part.add_to(app)
-app.add_typer(repo.app, name="repo")
+@cache
+def _make_app(*parts: str) -> typer.Typer:
+    """Put the program together from some of its parts."""
+    made = typer.Typer(
+        name="stage",
+        cls=LazyGroup,
+        help=HELP,
+        epilog=EPILOG,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    made.callback()(_options)
+    for part in parts:
+        if part == "repo":
+            _add_repo(made)
+        else:
+            import_module(f"cli.{part}").add_to(made)
+    return made
+
+
+def _add_repo(made: typer.Typer) -> None:
+    from cli import collections, query, repo, repo_files
+
+    if not any(group.name == "query" for group in repo.app.registered_groups):
+        repo_files.add_to(repo.app)
+        collections.add_to(repo.app)
+        repo.app.add_typer(query.repository_app(), name="query")
+    made.add_typer(repo.app, name="repo")
+
+
+def _app_for(words: Sequence[str]) -> typer.Typer:
+    """Return a program that has the command which is asked for."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    found = [part for part, commands in PARTS.items() if command in commands]
+    return _make_app(*(found or PARTS))
+
+
+def __getattr__(name: str) -> typer.Typer:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = made = _make_app(*PARTS)
+    return made
 
 
 def _report(error: Exception) -> int:
@@ -136,7 +183,7 @@ def run_command(arguments: list[str] | None = None) -> int:
     try:
         _check_text(given)
         with command_line(given):
-            app(args=given, prog_name="stage")
+            _app_for(given)(args=given, prog_name="stage")
         sys.stdout.flush()
     except SystemExit as end:
         if _was_interrupted(end):
@@ -158,6 +205,27 @@ def run_command(arguments: list[str] | None = None) -> int:
     return ExitCode.DONE
 
 
+def _keep_answers_apart() -> None:
+    """Write answers to a copy of standard output, and let what others write to the descriptor go to standard error.
+
+    A task in this process (-j 0) may call libraries that know nothing of ``sys.stdout``, and keep what they write in
+    buffers of their own until the very end: so it is never put back.
+    """
+    try:
+        answers = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # one of the two is closed
+        return
+    sys.stdout = open(  # noqa: PTH123, SIM115 - lives as long as the process
+        answers,
+        "w",
+        encoding=sys.stdout.encoding,
+        errors=sys.stdout.errors,
+        buffering=1 if os.isatty(answers) else -1,
+    )
+
+
 def run() -> None:
     """Run the process's command line and exit."""
+    _keep_answers_apart()
     sys.exit(run_command())

@@ -16,12 +16,15 @@ from typing import Annotated, Any
 import typer
 
 from cli.exit_codes import ExitCode
+from cli.lazy import LazyCommand
 
 __all__ = [
     "CHANGES",
     "EXECUTES",
     "READS",
     "AsJson",
+    "CampaignDir",
+    "DataIdTable",
     "DataQuery",
     "OtherRepo",
     "Processes",
@@ -30,7 +33,9 @@ __all__ = [
     "add_command",
     "campaign_command",
     "codes_text",
+    "extended",
     "help_text",
+    "parameter",
     "with_edits",
 ]
 
@@ -48,9 +53,17 @@ DataQuery = Annotated[
         help="Expression that chooses data IDs; remembered for rebuilds.",
     ),
 ]
+DataIdTable = Annotated[
+    str | None,
+    typer.Option(
+        "--data-id-table",
+        metavar="FILE",
+        help="Keep to the data IDs of a table (CSV, TSV, ECSV, Parquet, JSON); its columns are dimensions.",
+    ),
+]
 Where = Annotated[str, typer.Option("--where", metavar="QUERY", help="Expression that chooses data IDs.")]
 
-_CAMPAIGN_DIR = Annotated[
+CampaignDir = Annotated[
     Path | None,
     typer.Option(
         "--campaign-dir",
@@ -218,15 +231,35 @@ def add_command(app: typer.Typer, name: str, function: Command, codes: Iterable[
     codes : iterable of ExitCode
         The codes it may end with.
     """
-    app.command(name, help=help_text(function), epilog=codes_text(codes))(function)
+    app.command(name, cls=LazyCommand, help=help_text(function), epilog=codes_text(codes))(function)
 
 
-def _extend(
-    function: Command, extra: list[inspect.Parameter], collect: Callable[[dict[str, Any]], None]
+def extended(
+    function: Command,
+    extra: list[inspect.Parameter],
+    collect: Callable[[dict[str, Any]], None],
+    made: Iterable[str] = (),
 ) -> Command:
-    """Return `function` with more keyword parameters, which `collect` turns into those it has."""
+    """Give a command more options.
+
+    Parameters
+    ----------
+    function : callable
+        The command.
+    extra : list of inspect.Parameter
+        The options, from `parameter`.
+    collect : callable
+        Turns the values of all options into those that the function takes, in place.
+    made : iterable of str, optional
+        Names of those that it makes.
+
+    Returns
+    -------
+    callable
+        The command, for Typer.
+    """
     signature = inspect.signature(function, eval_str=True)
-    shared = {"edits", *(p.name for p in extra)}
+    shared = {*made, *(p.name for p in extra)}
     own = [p for p in signature.parameters.values() if p.name not in shared]
 
     @functools.wraps(function)
@@ -242,7 +275,23 @@ def _extend(
     return command
 
 
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+def parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    """Describe an option that several commands share.
+
+    Parameters
+    ----------
+    name : str
+        Its name in Python.
+    annotation : object
+        Its type, annotated for Typer.
+    default : object
+        Its value when it is not given.
+
+    Returns
+    -------
+    inspect.Parameter
+        For `extended`.
+    """
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
@@ -259,7 +308,7 @@ def campaign_command(function: Command) -> Command:
     callable
         The command, for Typer.
     """
-    return _extend(function, [_parameter("campaign_dir", _CAMPAIGN_DIR, None)], lambda _: None)
+    return extended(function, [parameter("campaign_dir", CampaignDir, None)], lambda _: None)
 
 
 def with_edits(
@@ -281,12 +330,12 @@ def with_edits(
     """
     chosen = {n: o for n, o in EDIT_OPTIONS.items() if n not in leave_out}
     extra = [
-        _parameter(name, Annotated[kind, option], default) for name, (kind, option, default) in chosen.items()
+        parameter(name, Annotated[kind, option], default) for name, (kind, option, default) in chosen.items()
     ]
     if repo:
-        extra.append(_parameter("repo", _NewRepo, None))
+        extra.append(parameter("repo", _NewRepo, None))
     if campaign_dir:
-        extra.append(_parameter("campaign_dir", _CAMPAIGN_DIR, None))
+        extra.append(parameter("campaign_dir", CampaignDir, None))
 
     def collect(kwargs: dict[str, Any]) -> None:
         given = {name: kwargs.pop(name) for name in chosen}
@@ -296,4 +345,4 @@ def with_edits(
             if given.get(name) is not None:
                 kwargs["edits"][name] = given[name]
 
-    return lambda function: _extend(function, extra, collect)
+    return lambda function: extended(function, extra, collect, ["edits"])

@@ -1,167 +1,214 @@
-"""Commands that read: query and get."""
+"""Commands that read: query, of a campaign or of any repository, and get."""
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import stage
-from cli.options import READS, OtherRepo, Where, add_command, campaign_command
-from cli.render import emit, show_rows
+from cli.exit_codes import ExitCode
+from cli.lazy import LazyGroup
+from cli.options import READS, Command, OtherRepo, add_command, campaign_command
+from cli.query_options import COLLECTIONS, Answer, Place, of_campaign, of_repository, with_answer, with_form
+from cli.render import emit, emit_json
+from cli.rows import Form, show_rows
 
-__all__ = ["add_to"]
+if TYPE_CHECKING:
+    from registry.model.columns import Columns
 
-_Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-_Csv = Annotated[bool, typer.Option("--csv", help="Write CSV.")]
-_OrderBy = Annotated[
-    list[str] | None,
-    typer.Option("--order-by", metavar="NAME", help="Column to sort by; '-NAME' for falling; repeatable."),
-]
-_Limit = Annotated[int | None, typer.Option("--limit", min=0, metavar="N", help="At most so many rows.")]
-_Collections = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-i",
-        "--input",
-        "--collections",
-        metavar="COLL[,COLL…]",
-        help="Where to search, in order; repeatable.",
-    ),
-]
-_Bind = Annotated[
-    list[str] | None,
-    typer.Option("--bind", metavar="NAME=VALUE", help="Value for a name in the query; repeatable."),
-]
+__all__ = ["add_to", "repository_app"]
+
+_Collections = Annotated[list[str] | None, COLLECTIONS]
 
 
-def _form(as_json: bool, as_csv: bool) -> str:
-    if as_json and as_csv:
-        raise typer.BadParameter("give one of --json and --csv")
-    return "json" if as_json else "csv" if as_csv else "table"
+def _list(place: Place, form: Form, what: str, names: list[str]) -> None:
+    """Show all that there is of collections or dataset types."""
+    found = place.read(what, *names)
+    _show(found, form)
 
 
-def _ask(
-    campaign_dir: Path | None, repo: str | None, what: str, names: list[str], form: str, **options: Any
-) -> None:
-    """Put one question to the campaign's staging or to a repository, and show the answer."""
-    if repo is not None:
-        found = stage.query_repo(repo, what, *names, **options)
-    else:
-        found = stage.Campaign.load(campaign_dir).query(what, *names, **options)
-    show_rows(found, form)
+def _show(found: Columns, form: Form, **options: Any) -> None:
+    show_rows(found, form, **options)
     if form == "table" and not found.n_rows:
         emit("(none)")
 
 
+def _ask(place: Place, answer: Answer, what: str, names: list[str], **options: Any) -> None:
+    """Put one question for rows, and show of the answer what is wanted."""
+    with place.open(what, *names, **options) as result:
+        _TOLD[answer.part](result, answer.form)
+
+
+def _tell_rows(result: Any, form: Form) -> None:
+    _show(result.to_columns(), form, shape=_with_data_ids if getattr(result, "is_uniform", False) else None)
+
+
+def _with_data_ids(columns: Columns, form: Form) -> Columns:
+    """Put the dimensions of datasets of several types under one name: each type has others."""
+    from registry.model.columns import Columns, as_array
+
+    del form
+    names = columns.names
+    dimensions = names[1 : names.index("id")]
+    data_ids = [
+        {n: v for n, v in zip(dimensions, row, strict=True) if v is not None}
+        for row in columns.rows(dimensions)
+    ]
+    rest = {n: columns[n] for n in names if n not in dimensions and n != "dataset_type"}
+    return Columns({"dataset_type": columns["dataset_type"], "data_id": as_array(data_ids), **rest})
+
+
+def _tell_count(result: Any, form: Form) -> None:
+    n = result.count()
+    if form == "json":
+        emit_json({"count": n})
+    else:
+        emit(str(n))
+
+
+def _tell_any(result: Any, form: Form) -> None:
+    found = result.any()
+    if form == "json":
+        emit_json({"any": found})
+    else:
+        emit("yes" if found else "no")
+    if not found:
+        raise typer.Exit(ExitCode.NOT_FOUND)
+
+
+def _tell_explanation(result: Any, form: Form) -> None:
+    found = result.explain()
+    if form == "json":
+        emit_json(found.to_document())
+    else:
+        emit(str(found))
+
+
+_TOLD: dict[str, Callable[[Any, Form], None]] = {
+    "rows": _tell_rows,
+    "count": _tell_count,
+    "any": _tell_any,
+    "explain": _tell_explanation,
+}
+
+
 def _data_ids(
     *,
-    campaign_dir: Path | None,
+    place: Place,
     dimensions: Annotated[list[str], typer.Argument(metavar="DIMENSION", help="Dimensions of the data IDs.")],
-    where: Where = "",
-    bind: _Bind = None,
-    order_by: _OrderBy = None,
-    limit: _Limit = None,
-    repo: OtherRepo = None,
-    as_json: _Json = False,
-    as_csv: _Csv = False,
+    datasets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with-dataset",
+            metavar="DATASET_TYPE",
+            help="Keep to those for which such a dataset is in the collections of -i; repeatable.",
+        ),
+    ] = None,
+    collections: _Collections = None,
+    asked: dict[str, Any],
+    answer: Answer,
 ) -> None:
     """List data IDs.
 
-    Example:
-
+    Examples
+    --------
         stage query data-ids visit detector --where "instrument = 'HSC' AND visit > 903330" --limit 20
+
+        stage query data-ids visit --with-dataset raw -i HSC/raw/all --data-id-table chosen.csv --count
     """
-    _ask(
-        campaign_dir, repo, "data-ids", dimensions, _form(as_json, as_csv),
-        where=where, bind=bind or (), order_by=order_by or (), limit=limit,
-    )  # fmt: skip
+    _ask(place, answer, "data-ids", dimensions, joins=datasets or (), collections=collections or (), **asked)
 
 
 def _records(
     *,
-    campaign_dir: Path | None,
+    place: Place,
     element: Annotated[
         str, typer.Argument(metavar="ELEMENT", help="A dimension, or a relation of dimensions.")
     ],
-    where: Where = "",
-    bind: _Bind = None,
-    order_by: _OrderBy = None,
-    limit: _Limit = None,
-    repo: OtherRepo = None,
-    as_json: _Json = False,
-    as_csv: _Csv = False,
+    datasets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with-dataset",
+            metavar="DATASET_TYPE",
+            help="Keep to those for which such a dataset is in the collections of -i; repeatable.",
+        ),
+    ] = None,
+    collections: _Collections = None,
+    asked: dict[str, Any],
+    answer: Answer,
 ) -> None:
     """List dimension records with their metadata.
 
-    Example:
-
+    Examples
+    --------
         stage query records exposure --where "exposure.exposure_time > 30" --csv
+
+        stage query records visit --where "visit.exposure_time > :t" --bind t=30 --order-by -visit
     """
-    _ask(
-        campaign_dir, repo, "records", [element], _form(as_json, as_csv),
-        where=where, bind=bind or (), order_by=order_by or (), limit=limit,
-    )  # fmt: skip
+    _ask(place, answer, "records", [element], joins=datasets or (), collections=collections or (), **asked)
 
 
 def _datasets(
     *,
-    campaign_dir: Path | None,
+    place: Place,
     dataset_type: Annotated[
         str, typer.Argument(metavar="DATASET_TYPE", help="Name or glob of dataset types.")
     ] = "*",
     collections: _Collections = None,
-    where: Where = "",
-    bind: _Bind = None,
     find_first: Annotated[
-        bool,
-        typer.Option("--find-first/--find-all", help="Only the first of each data ID in the search path."),
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--find-first/--all",
+            help="Of datasets with equal data IDs list only the first in the search path of -i, or all. The default is "
+            "the first, and all where there is no -i, or a pattern in it.",
+            show_default=False,
+        ),
+    ] = None,
     uris: Annotated[bool, typer.Option("--uris", help="Show where each is stored, and its size.")] = False,
-    order_by: _OrderBy = None,
-    limit: _Limit = None,
-    repo: OtherRepo = None,
-    as_json: _Json = False,
-    as_csv: _Csv = False,
+    asked: dict[str, Any],
+    answer: Answer,
 ) -> None:
     """List datasets.
 
-    Example:
+    With -i the first of each data ID in that search path is listed; without, or with a pattern in it, all there are.
 
+    Examples
+    --------
         stage query datasets "catalog*" --where "instrument = 'HSC' AND visit = 903342" --uris
+
+        stage query datasets raw -i HSC/raw/all --where "instrument = 'HSK'" --explain
     """
     _ask(
-        campaign_dir, repo, "datasets", [dataset_type], _form(as_json, as_csv), where=where, bind=bind or (),
-        collections=collections or (), find_first=find_first, artifacts=uris, order_by=order_by or (), limit=limit,
+        place, answer, "datasets", [dataset_type],
+        collections=collections or (), find_first=find_first, artifacts=uris, **asked,
     )  # fmt: skip
 
 
 def _collections(
     *,
-    campaign_dir: Path | None,
+    place: Place,
     names: Annotated[list[str] | None, typer.Argument(metavar="GLOB", help="Which; all by default.")] = None,
-    repo: OtherRepo = None,
-    as_json: _Json = False,
-    as_csv: _Csv = False,
+    form: Form,
 ) -> None:
     """List collections, their types, and what chains hold.
 
     Example:
 
-        stage query collections "HSC/*" --repo /data/shared
+        stage query collections "HSC/*"
     """
-    _ask(campaign_dir, repo, "collections", names or [], _form(as_json, as_csv))
+    _list(place, form, "collections", names or [])
 
 
 def _dataset_types(
     *,
-    campaign_dir: Path | None,
+    place: Place,
     names: Annotated[list[str] | None, typer.Argument(metavar="GLOB", help="Which; all by default.")] = None,
-    repo: OtherRepo = None,
-    as_json: _Json = False,
-    as_csv: _Csv = False,
+    form: Form,
 ) -> None:
     """List dataset types.
 
@@ -169,7 +216,7 @@ def _dataset_types(
 
         stage query dataset-types "*_log"
     """
-    _ask(campaign_dir, repo, "dataset-types", names or [], _form(as_json, as_csv))
+    _list(place, form, "dataset-types", names or [])
 
 
 def _get(
@@ -210,6 +257,43 @@ def _get(
         sys.stdout.buffer.write(found.content)
 
 
+_QUESTIONS: dict[str, Command] = {
+    "data-ids": with_answer(_data_ids),
+    "records": with_answer(_records),
+    "datasets": with_answer(_datasets),
+    "collections": with_form(_collections),
+    "dataset-types": with_form(_dataset_types),
+}
+
+
+def repository_app() -> typer.Typer:
+    """Return the commands that ask one repository, which is named once, before them.
+
+    Returns
+    -------
+    typer.Typer
+        A group of commands.
+    """
+    app = typer.Typer(cls=LazyGroup, help="Ask a repository.", no_args_is_help=True, rich_markup_mode=None)
+
+    @app.callback()
+    def _root(
+        context: typer.Context,
+        repo: Annotated[
+            str, typer.Argument(metavar="REPO", help="Repository: its directory, repo.yaml or URI.")
+        ],
+    ) -> None:
+        context.obj = repo
+
+    for name, function in _QUESTIONS.items():
+        command = of_repository(function)
+        command.__doc__ = (inspect.getdoc(function) or "").replace(
+            "stage query ", "stage repo query /data/shared "
+        )
+        add_command(app, name, command, READS)
+    return app
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the program.
 
@@ -219,14 +303,12 @@ def add_to(app: typer.Typer) -> None:
         The program.
     """
     query_app = typer.Typer(
-        help="Ask the campaign's staging, or with --repo any repository.",
+        cls=LazyGroup,
+        help="Ask the campaign's staging, its upstream, or with --repo any repository.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    add_command(query_app, "data-ids", campaign_command(_data_ids), READS)
-    add_command(query_app, "records", campaign_command(_records), READS)
-    add_command(query_app, "datasets", campaign_command(_datasets), READS)
-    add_command(query_app, "collections", campaign_command(_collections), READS)
-    add_command(query_app, "dataset-types", campaign_command(_dataset_types), READS)
+    for name, function in _QUESTIONS.items():
+        add_command(query_app, name, of_campaign(function), READS)
     app.add_typer(query_app, name="query")
     add_command(app, "get", campaign_command(_get), READS)

@@ -1,24 +1,15 @@
-"""Text, tables, JSON and CSV, all made from the same plain values."""
+"""Text, tables and JSON, all made from the same plain values."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
-if TYPE_CHECKING:
-    from registry.model.columns import Columns
-
-
-__all__ = ["Form", "count_text", "emit", "emit_json", "plain", "size_text", "table_text", "to_plain_rows"]
-
-Form = str
-"""How rows are shown: ``table``, ``json`` or ``csv``."""
+__all__ = ["cell_text", "count_text", "emit", "emit_json", "plain", "size_text", "table_text"]
 
 
 def plain(value: Any) -> Any:
@@ -43,23 +34,6 @@ def plain(value: Any) -> Any:
     if hasattr(value, "item") and not isinstance(value, str):
         return value.item()
     return value
-
-
-def to_plain_rows(columns: Columns) -> list[dict[str, Any]]:
-    """Return a batch of rows as JSON objects.
-
-    Parameters
-    ----------
-    columns : Columns
-        The rows.
-
-    Returns
-    -------
-    list of dict
-        One object a row.
-    """
-    names = columns.names
-    return [dict(zip(names, (plain(v) for v in row), strict=True)) for row in columns.rows()]
 
 
 def emit(text: str = "") -> None:
@@ -93,7 +67,19 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """Return a value as a table shows it.
+
+    Parameters
+    ----------
+    value : object
+        A value of a column.
+
+    Returns
+    -------
+    str
+        One line, that cannot drive a terminal.
+    """
     value = plain(value)
     if value is None:
         return "-"
@@ -122,7 +108,7 @@ def table_text(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         Lines: heads, a rule, the rows.
     """
     values = [tuple(row) for row in rows]
-    cells = [[_cell(v) for v in row] for row in values]
+    cells = [[cell_text(v) for v in row] for row in values]
     widths = [max([len(n), *(len(row[i]) for row in cells)]) for i, n in enumerate(names)]
     right = [
         bool(values) and all(isinstance(plain(row[i]), int | float | None) for row in values)
@@ -134,33 +120,6 @@ def table_text(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         return "  ".join(parts).rstrip()
 
     return "\n".join([line(names), line(["-" * w for w in widths]), *map(line, cells)])
-
-
-def show_rows(columns: Columns, form: Form = "table") -> None:
-    """Write rows to standard output.
-
-    Parameters
-    ----------
-    columns : Columns
-        The rows.
-    form : {"table", "json", "csv"}
-        How.
-    """
-    if form == "json":
-        emit_json(to_plain_rows(columns))
-    elif form == "csv":
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(columns.names)
-        writer.writerows([_csv_value(v) for v in row] for row in columns.rows())
-        sys.stdout.write(buffer.getvalue())
-    else:
-        emit(table_text(columns.names, columns.rows()))
-
-
-def _csv_value(value: Any) -> Any:
-    value = plain(value)
-    return ",".join(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else value
 
 
 def size_text(n_bytes: int) -> str:

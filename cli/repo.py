@@ -1,60 +1,33 @@
-"""Commands for the keeper of a repository: repo create, info, import, ingest, register-dataset-type."""
+"""Commands for the keeper of a repository: repo info, register-dataset-type(s), and those of other modules."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
 
 import stage
+from cli import repo_create, repo_prune, repo_roles
+from cli.lazy import LazyGroup
 from cli.options import CHANGES, READS, AsJson, add_command
-from cli.render import count_text, emit, emit_json, table_text
+from cli.registering import registered_lines
+from cli.render import count_text, emit, emit_json, size_text, table_text
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Administration of a shared repository, for its keeper.", no_args_is_help=True, rich_markup_mode=None
+    cls=LazyGroup,
+    help="Administration of a shared repository, for its keeper.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
-_Mode = Literal["copy", "link", "symlink", "move", "direct"]
 _Repo = Annotated[str, typer.Argument(metavar="REPO", help="Repository: its directory, repo.yaml or URI.")]
 
 
-def _create(
-    *,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="Directory to make it in.")],
-    universe: Annotated[
-        Path | None,
-        typer.Option(
-            "--universe", metavar="FILE", help="Dimension universe (YAML); by default the sky survey's."
-        ),
-    ] = None,
-    registry: Annotated[
-        str | None,
-        typer.Option("--registry", metavar="URL", help="Database; by default SQLite in the directory."),
-    ] = None,
-    datastore: Annotated[
-        str | None,
-        typer.Option(
-            "--datastore", metavar="URI", help="Root of the files; by default data/ in the directory."
-        ),
-    ] = None,
-) -> None:
-    """Make an empty repository.
-
-    Examples
-    --------
-        stage repo create /data/shared
-
-        stage repo create /data/air --universe stations.yaml
-    """
-    info = stage.create_repo(repo, universe=universe, registry=registry, datastore=datastore)
-    emit(f"repository {info.root} with universe {info.universe} {info.universe_version}")
-
-
 def _info(repo: _Repo, as_json: AsJson = False) -> None:
-    """Show what a repository holds.
+    """Show what a repository holds, of which version and how large it is.
 
     Example:
 
@@ -64,105 +37,27 @@ def _info(repo: _Repo, as_json: AsJson = False) -> None:
     if as_json:
         emit_json(found.to_document())
         return
-    emit(f"repository {found.root}")
+    database, files = found.database, found.datastore
+    emit(f"repository {found.root} ({found.id}), made {found.created}")
     emit(f"universe   {found.universe} {found.universe_version}")
+    emit(f"versions   schema {found.versions['schema']}; this is stage {found.versions['stage']}")
+    emit(f"database   {database['kind']}, {size_text(database['size_bytes'])}: {database['place']}")
+    emit(
+        f"files      {count_text(files['files'], 'file')}, {size_text(files['size_bytes'])}: {files['root']}"
+    )
+    emit(f"holds      {_listed(found.collections, 'no collections')}")
+    emit(f"quanta     {_listed(found.quanta, 'none')}")
+    emit(f"pushes     {found.pushes['pushes']:,} from {count_text(found.pushes['campaigns'], 'campaign')}")
     if found.records:
+        emit()
         emit(table_text(("dimension", "records"), list(found.records.items())))
     if found.datasets:
         emit()
         emit(table_text(("dataset type", "run", "datasets"), found.datasets))
 
 
-def _import(
-    *,
-    repo: _Repo,
-    source: Annotated[
-        str,
-        typer.Argument(metavar="SOURCE", help="A JSON-lines file, or a directory of them, one an element."),
-    ],
-    as_json: AsJson = False,
-) -> None:
-    """Insert dimension records from JSON lines: <element>.jsonl, one record a line.
-
-    All or nothing; records that are there already and equal are skipped.
-
-    Example:
-
-        stage repo import /data/shared hsc-rc2/
-    """
-    counts = stage.import_records(repo, source)
-    if as_json:
-        emit_json(counts)
-    else:
-        for element, n in counts.items():
-            emit(f"{element}: {count_text(n, 'new record')}")
-
-
-def _ingest(
-    *,
-    repo: _Repo,
-    dataset_type: Annotated[str, typer.Argument(metavar="DATASET_TYPE", help="A registered dataset type.")],
-    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Files; see --describe.")] = None,
-    run: Annotated[
-        str, typer.Option("--run", metavar="RUN", help="RUN collection that will hold them; made if new.")
-    ] = "raw",
-    table: Annotated[
-        Path | None,
-        typer.Option(
-            "--table",
-            metavar="CSV",
-            help="Table with a column a dimension, and 'path'; relative to the table.",
-        ),
-    ] = None,
-    describe: Annotated[
-        str | None,
-        typer.Option(
-            "--describe",
-            metavar="MODULE:FUNCTION",
-            help="Function that returns a file's data_id and its dimension records; modules of the working directory count.",
-        ),
-    ] = None,
-    data_id: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--data-id", metavar="DIMENSION=VALUE", help="Value that holds for all files; repeatable."
-        ),
-    ] = None,
-    mode: Annotated[
-        _Mode,
-        typer.Option(
-            "--mode", metavar="MODE", help="copy, link, symlink, move, or direct (leave it where it is)."
-        ),
-    ] = "copy",
-    formatter: Annotated[
-        str | None,
-        typer.Option("--formatter", metavar="NAME", help="What reads them; by default the storage class's."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Take files in as datasets: all of them or none.
-
-    Examples
-    --------
-        stage repo ingest /data/shared raw --table frames.csv --run HSC/raw --mode direct
-
-        stage repo ingest /data/shared raw *.fits.gz --describe camera:describe --run CAM/raw
-    """
-    n = stage.ingest_files(
-        repo,
-        dataset_type,
-        files or (),
-        run=run,
-        table=table,
-        describe=describe,
-        data_id=data_id or (),
-        mode=mode,
-        formatter=formatter,
-    )
-    if as_json:
-        emit_json({"ingested": n, "dataset_type": dataset_type, "run": run})
-    else:
-        emit(f"ingested {count_text(n, 'dataset')} of type {dataset_type} into {run}")
+def _listed(counts: Mapping[str, int], none: str) -> str:
+    return ", ".join(f"{n:,} {name}" for name, n in counts.items()) or none
 
 
 def _register_dataset_type(
@@ -191,8 +86,34 @@ def _register_dataset_type(
     emit(f"dataset type {name} " + ("registered" if new else "was registered already"))
 
 
-add_command(app, "create", _create, CHANGES)
+def _register_dataset_types(
+    *,
+    repo: _Repo,
+    pipeline: Annotated[
+        str,
+        typer.Option(
+            "-p", "--pipeline", metavar="URI", help="Pipeline definition; its '#labels' select tasks."
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Define all dataset types that a pipeline writes; check those that it reads.
+
+    Example:
+
+        stage repo register-dataset-types /data/shared --pipeline detect.yaml
+    """
+    found = stage.register_dataset_types(repo, pipeline)
+    if as_json:
+        emit_json(found.to_document())
+        return
+    for line in registered_lines(found):
+        emit(line)
+
+
+repo_create.add_to(app)
 add_command(app, "info", _info, READS)
-add_command(app, "import", _import, CHANGES)
-add_command(app, "ingest", _ingest, CHANGES)
 add_command(app, "register-dataset-type", _register_dataset_type, CHANGES)
+add_command(app, "register-dataset-types", _register_dataset_types, CHANGES)
+repo_prune.add_to(app)
+repo_roles.add_to(app)

@@ -27,8 +27,30 @@ from cli.options import (
 from cli.render import count_text, emit, emit_json
 from cli.wording import log_lines, run_lines
 from stage.campaign.options import EditOptions
+from stage.execution.kept import DEFAULT_LIMIT
 
 __all__ = ["add_to"]
+
+_Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Longest time for one quantum, which then fails; needs worker processes.",
+    ),
+]
+_Retries = Annotated[
+    int, typer.Option("--retries", min=0, metavar="N", help="How often a quantum that failed is tried again.")
+]
+_LogLimit = Annotated[
+    int,
+    typer.Option(
+        "--log-limit",
+        min=0,
+        metavar="BYTES",
+        help="How much is kept of each quantum's log, half of it from the end; 0 keeps all.",
+    ),
+]
 
 
 def _run(
@@ -57,6 +79,9 @@ def _run(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Begin nothing more after the first failure.")
     ] = False,
+    timeout: _Timeout = None,
+    retries: _Retries = 0,
+    log_limit: _LogLimit = DEFAULT_LIMIT,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -83,6 +108,9 @@ def _run(
             rebuild=rebuild,
             use_qg_configs=use_qg_configs,
             fail_fast=fail_fast,
+            timeout=timeout,
+            retries=retries,
+            log_limit=log_limit,
             on_progress=on_progress,
             **edits,
         )
@@ -140,20 +168,39 @@ def _exec(
         ),
     ] = None,
     processes: Processes = 1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run quanta that are complete too, and replace what they made.")
+    ] = False,
+    timeout: _Timeout = None,
+    retries: _Retries = 0,
+    log_limit: _LogLimit = DEFAULT_LIMIT,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Execute quanta from a graph file alone: no database is opened, here or upstream.
 
-    What a batch job does on its node. 'stage merge' brings the records into staging.
+    What a batch job does on its node. 'stage merge' brings the records into staging. Quanta that are complete, by the
+    record or by what is in the datastore, are skipped and recorded as they are.
 
     Example:
 
         stage exec submit/deblend/20261121T101500Z/graph.qg --quanta 0-99 --record job-0.jsonl.zst
     """
+    from cli.progress import progress_display
+
     # What tasks print in this process (-j 0) is not our answer.
-    with redirect_stdout(sys.stderr):
+    with progress_display(quiet=quiet or as_json) as on_progress, redirect_stdout(sys.stderr):
         report = stage.exec_graph(
-            graph, quanta=quanta, record=record, datastore=datastore, processes=processes
+            graph,
+            quanta=quanta,
+            record=record,
+            datastore=datastore,
+            processes=processes,
+            force=force,
+            timeout=timeout,
+            retries=retries,
+            log_limit=log_limit,
+            on_progress=on_progress,
         )
     total = report.total
     if as_json:
@@ -167,12 +214,16 @@ def _exec(
             }
         )
     else:
-        emit(
-            f"ran     {count_text(total.done, 'quantum', 'quanta')}, {total.failed:,} failed, {total.blocked:,} blocked"
-        )
+        ran = count_text(total.done - total.skipped, "quantum", "quanta")
+        emit(f"ran     {ran}, {total.failed:,} failed, {total.blocked:,} blocked")
+        if total.skipped:
+            skipped = count_text(total.skipped, "quantum", "quanta")
+            emit(f"skipped {skipped}, complete already (--force runs them again)")
         emit(f"record  {record}")
         for failure in report.failures[:10]:
             emit(f"failed  {failure.quantum}: {failure.message.strip().splitlines()[0]}")
+        if report.interrupted:
+            emit("interrupted; the same command goes on from here")
     if report.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     if not report.is_complete:
@@ -217,6 +268,7 @@ def _log(
     tail: Annotated[
         int | None, typer.Option("--tail", min=0, metavar="N", help="Only the last N lines of each log.")
     ] = None,
+    attempts: Annotated[bool, typer.Option("--attempts", help="Earlier attempts too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the logs of quanta.
@@ -227,7 +279,9 @@ def _log(
 
         stage log detect visit=903342 --tail 20
     """
-    entries = stage.Campaign.load(campaign_dir).log(*(words or ()), failed=failed, run=run, tail=tail)
+    entries = stage.Campaign.load(campaign_dir).log(
+        *(words or ()), failed=failed, run=run, tail=tail, attempts=attempts
+    )
     if as_json:
         emit_json([entry.to_document() for entry in entries])
     else:

@@ -214,6 +214,8 @@ def status_lines(report: StatusReport) -> Iterable[str]:
         yield f"          {report.graph_problem}"
     if report.staging:
         yield f"staging   {count_text(report.staging.get('datasets', 0), 'dataset')}"
+    if report.staging_problem:
+        yield f"staging   {report.staging_problem}"
     if report.holder:
         yield f"busy      {report.holder}"
     for run in report.runs:
@@ -243,7 +245,8 @@ def log_lines(entries: Sequence[LogEntry], *, failed: bool = False) -> Iterable[
         Lines.
     """
     for entry in entries:
-        yield f"=== {entry.task} {data_id_text(entry.data_id)}: {entry.status}"
+        attempt = f" (attempt {entry.attempt})" if entry.attempt else ""
+        yield f"=== {entry.task} {data_id_text(entry.data_id)}: {entry.status}{attempt}"
         if entry.message and entry.message.strip() not in entry.text:
             yield entry.message.rstrip("\n")
         if entry.text:

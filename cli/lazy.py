@@ -1,0 +1,62 @@
+"""Commands that start without what only given options need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+__all__ = ["LazyCommand", "LazyGroup"]
+
+
+class _LazyOptions:
+    """Loads nothing for options that are not given, or are text: to turn text into values Typer loads Pydantic."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            Of the command.
+
+        Returns
+        -------
+        list of click.Parameter
+            Each passes on what is no work.
+        """
+        parameters = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            if "process_value" not in vars(parameter):
+                parameter.process_value = _passing_text(parameter)
+        return parameters
+
+
+def _passing_text(parameter: Any) -> Callable[[Any, Any], Any]:
+    process = parameter.process_value
+    is_repeated = parameter.nargs == -1 or getattr(parameter, "multiple", False)
+    described = getattr(parameter, "type_descriptor", None)
+    is_text = (
+        described is not None
+        and described.annotation == (list[str] if is_repeated else str)
+        and described.parameter_info.parser is None
+    )
+
+    def process_value(ctx: Any, value: Any) -> Any:
+        is_absent = value is None and not parameter.required
+        if not is_absent and not (is_text and value):
+            return process(ctx, value)
+        # So does Typer: nothing, or lists with nothing in them.
+        plain = value if not is_repeated else () if is_absent else list(value)
+        return parameter.callback(ctx, parameter, plain) if parameter.callback else plain
+
+    return process_value
+
+
+class LazyGroup(_LazyOptions, TyperGroup):
+    """A group of commands with options of its own."""
+
+
+class LazyCommand(_LazyOptions, TyperCommand):
+    """A command."""
