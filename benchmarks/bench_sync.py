@@ -20,17 +20,14 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from blake3 import blake3
 
+from benchmarks.parts import DATA, DIMS, OUTPUTS, UNIVERSE, rows_of, survey, timed
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
-from registry.model.digest import digest_bytes
-from registry.model.dimensions import default_universe
 from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
 from registry.model.refs import new_id, new_ids
 from registry.registry import Registry
@@ -39,52 +36,9 @@ from sync.plan import CampaignInfo, Wanted
 from sync.push import execute_push, plan_push
 from sync.repo import Repo
 
-UNIVERSE = default_universe()
-DIMS = ("instrument", "detector", "exposure")
-OUTPUTS = ("out", "out_log", "out_metadata")
-DETECTORS = 100
 RUN = "u/bench/run"
-DATA = b"x" * 200
-CHECKSUM = digest_bytes(DATA)
 CAMPAIGN = CampaignInfo(bytes(16), "bench")
 IDS = ("clone", "push-link", "push-copy", "push-again")
-
-
-def survey(root: Path, n: int) -> Repo:
-    """Make an upstream of n raws, rows only."""
-    repo = Repo.create(root / "up", UNIVERSE)
-    exposures = range(max(1, -(-n // DETECTORS)))
-    with repo.registry.write() as tx:
-        tx.insert_records("instrument", Columns({"instrument": ["CAM"]}))
-        tx.insert_records(
-            "physical_filter",
-            Columns.from_rows(("instrument", "physical_filter", "band"), [("CAM", "r", "r")]),
-        )
-        tx.insert_records("day_obs", Columns.from_rows(("instrument", "day_obs"), [("CAM", 1)]))
-        tx.insert_records("group", Columns.from_rows(("instrument", "group"), [("CAM", "g")]))
-        tx.insert_records(
-            "detector", Columns.from_rows(("instrument", "detector"), [("CAM", d) for d in range(DETECTORS)])
-        )
-        rows = [("CAM", e, 1, "g", "r", f"o{e}") for e in exposures]
-        names = ("instrument", "exposure", "day_obs", "group", "physical_filter", "obs_id")
-        tx.insert_records("exposure", Columns.from_rows(names, rows))
-        for name in ("raw", *OUTPUTS):
-            tx.register_dataset_type(DatasetType(name, UNIVERSE.group(DIMS), "Bytes"))
-        tx.register_run("CAM/raw")
-        tx.insert_datasets("raw", "CAM/raw", rows_of("raw", "CAM/raw", n)[0])
-    return repo
-
-
-def rows_of(name: str, run: str, n: int) -> tuple[Columns, list[str]]:
-    ids = new_ids(n)
-    exposure, detector = np.divmod(np.arange(n), DETECTORS)
-    uris = [
-        f"{run}/{name}/CAM/{e}/{name}_{d}_{i.hex()}.bin"
-        for e, d, i in zip(exposure, detector, ids, strict=True)
-    ]
-    columns = {"instrument": ["CAM"] * n, "detector": detector, "exposure": exposure, "id": ids, "uri": uris}
-    columns |= {"size": [len(DATA)] * n, "checksum": [CHECKSUM] * n, "formatter": ["bytes"] * n}
-    return Columns(columns), uris
 
 
 def campaign(root: Path, upstream: Repo) -> Repo:
@@ -122,13 +76,6 @@ def write_files(root: str, uris: list[str]) -> None:
     for uri in uris:
         with open(f"{root}/{uri}", "wb") as file:
             file.write(DATA)
-
-
-def timed(act: Callable[[], object]) -> tuple[float, float]:
-    """Return CPU and wall time of a call, in seconds."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    act()
-    return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def floor_rows(source: Path, target: Path, tables: dict[str, str]) -> Callable[[], object]:

@@ -20,6 +20,20 @@ PACKAGES = ("lsst-daf-butler", "lsst-pipe-base", "lsst-ctrl-mpexec")
 
 # Our id: what the program calls it, which of its figures counts, and how it becomes our unit.
 SECTIONS: dict[str, tuple[str, str, float]] = {
+    "register-bulk": ("c.i registry.insertDatasets bulk", "per_item_us_cpu", 1.0),
+    "dimension-plain": (
+        "b. dimension records: group+exposure+visit+visit_definition+membership",
+        "per_item_us_cpu",
+        1.0,
+    ),
+    "dimension-region": ("b. visit_detector_region (with region and htm overlaps)", "per_item_us_cpu", 1.0),
+    "ingest-direct": ("c.iii butler.ingest direct bulk (incl. building refs)", "per_item_us_cpu", 1.0),
+    "put": ("c.ii butler.put tiny dict, one by one", "per_item_us_cpu", 1e-3),
+    "find": ("d. find_dataset by data ID (one by one)", "per_item_us_cpu", 1.0),
+    "get-id": ("d. get by data ID (find + read yaml)", "per_item_us_cpu", 1e-3),
+    "get-ref": ("d. get by resolved ref (read yaml)", "per_item_us_cpu", 1e-3),
+    "query-columns": ("d. query_datasets all (second call)", "per_item_us_cpu", 1.0),
+    "query-objects": ("d. query_datasets all (second call)", "per_item_us_cpu", 1.0),
     "graph-build": ("e. QG build (with datastore records)", "per_item_us_cpu", 1.0),
     "graph-save": ("e. QG save (.qg)", "per_item_us_cpu", 1.0),
     "graph-load": ("e. QG load, all quanta (read_execution_quanta)", "per_item_us_cpu", 1.0),

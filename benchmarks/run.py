@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,18 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: made by make bench -->", "<!-- end of table -->"
 
+PER_ITEM = ("/dataset", "/record", "/file", "/row", "/quantum")
+"""Ends of units of which the whole cost has as many as there are items."""
+
 PROGRAMS: dict[str, tuple[str, ...]] = {
+    "bench_registry": (
+        "register-bulk", "dimension-plain", "dimension-region", "import", "ingest-direct", "put", "get-id", "get-ref",
+        "find", "query-columns", "query-objects",
+    ),
+    "bench_postgres": ("register-bulk-pg", "dimension-plain-pg", "find-pg", "query-columns-pg"),
+    "bench_start": (
+        "startup-help", "startup-help-wall", "startup-status", "startup-status-wall", "query-start", "query-start-wall",
+    ),
     "bench_graph": (
         "graph-build", "graph-columns", "graph-save", "graph-bytes", "graph-load", "graph-load-one", "memory-build",
     ),
@@ -84,13 +97,31 @@ def table(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def growth(rows: list[dict[str, Any]]) -> str:
+    """Return, for each id taken at three sizes or more, the exponent by which its whole cost grows with size."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        if row["ours"] and row["n"]:
+            found.setdefault(row["id"], []).append((math.log(row["n"]), math.log(row["ours"])))
+    lines = []
+    for name, points in sorted(found.items()):
+        if len(points) < 3:
+            continue
+        slope = statistics.linear_regression(*zip(*points, strict=True)).slope
+        units = {r["unit"] for r in rows if r["id"] == name}
+        whole = slope + any(unit.endswith(PER_ITEM) for unit in units)
+        lines.append(f"| `{name}` | {len(points)} | {whole:.2f} |\n")
+    return "| id | sizes | exponent |\n|---|---|---|\n" + "".join(lines)
+
+
 def write_page(rows: list[dict[str, Any]]) -> None:
     """Replace the table in the page, and say when and on what it was taken."""
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     when = f"Taken {datetime.now(tz=UTC):%Y-%m-%d} with Python {platform.python_version()} on {platform.machine()}."
-    PAGE.write_text(f"{before}{BEGIN}\n\n{when}\n\n{table(rows)}\n{END}{after}")
+    text = f"{when}\n\n{table(rows)}\nHow the whole cost grows with size (1 is linear, 0 flat):\n\n{growth(rows)}"
+    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
 
 
 def main(arguments: list[str] | None = None) -> int:

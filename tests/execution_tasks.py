@@ -32,6 +32,7 @@ class StepConfig(Config):
     factor: float = Field(2.0, description="What a value is multiplied with.")
     behave: dict[str, str] = Field(default_factory=dict, description="Sample to what its quantum does.")
     sleep: float = Field(0.0, description="Seconds that each quantum takes.")
+    is_random: bool = Field(default=False, description="Whether each attempt gives something else.")
 
 
 class StepTask(Task):
@@ -62,7 +63,9 @@ class StepTask(Task):
         if self.config.sleep:
             time.sleep(self.config.sleep)
         misbehave(self.config.behave.get(str(data_id["sample"]), ""))
-        return Struct(result={"x": value["x"] * self.config.factor})
+        # Not the same twice, as a task that depends on the time of day.
+        seed = {"seed": os.urandom(8).hex()} if self.config.is_random else {}
+        return Struct(result={"x": value["x"] * self.config.factor, **seed})
 
 
 def _interrupt(argument: str) -> None:
@@ -73,6 +76,16 @@ def _interrupt(argument: str) -> None:
 def _wait_for(argument: str) -> None:
     if not Path(argument).exists():
         raise RuntimeError(f"waiting for {argument}")
+
+
+def _flaky(argument: str) -> None:
+    """Fail as often as was asked for (``2,/path``), counting in a file that outlives the process."""
+    times, _, path = argument.partition(",")
+    with Path(path).open("a+") as counter:
+        counter.write("x")
+        tried = counter.tell()
+    if tried <= int(times):
+        raise ValueError(f"attempt {tried} fails")
 
 
 def _fail(argument: str) -> None:
@@ -91,9 +104,23 @@ def _keyboard(_argument: str) -> None:
     raise KeyboardInterrupt
 
 
+def _die(_argument: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _second_time(path: str, what: Callable[[str], Any]) -> None:
+    """Do nothing the first time, by a file that outlives the process."""
+    if Path(path).exists():
+        what("")
+    Path(path).touch()
+
+
 BEHAVIOURS: dict[str, Callable[[str], Any]] = {
     "": lambda _: None,
     "raise": _fail,
+    "flaky": _flaky,
+    "die-second": lambda path: _second_time(path, _die),
+    "fail-second": lambda path: _second_time(path, _fail),
     "no-work": _no_work,
     "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
     "segv": lambda _: os.kill(os.getpid(), signal.SIGSEGV),
@@ -102,6 +129,8 @@ BEHAVIOURS: dict[str, Callable[[str], Any]] = {
     "keyboard": _keyboard,
     "sleep": lambda seconds: time.sleep(float(seconds)),
     "print": lambda _: print("printed text"),
+    "flood": lambda n: [print("x" * 60) for _ in range(int(n))],
+    "fd": lambda _: os.write(1, b"from a library\n"),
     "needs": _wait_for,
     "interrupt": _interrupt,
     "memory": lambda n: bytearray(int(n)),

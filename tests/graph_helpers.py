@@ -147,6 +147,14 @@ class MemoryView:
         """Return one place a name."""
         return tuple(Place("upstream", n) for n in names)
 
+    def known_path(self, names: Sequence[str]) -> tuple[Place, ...]:
+        """Return one place a name."""
+        return self.search_path(names)
+
+    def is_calibration(self, dataset_type: DatasetType) -> bool:
+        """Say no: here nothing has a time."""
+        return False
+
     def is_upstream_only(self, path: Sequence[Place]) -> bool:
         """Say no, so that the builder joins datasets itself."""
         return False

@@ -27,6 +27,8 @@ from sync.local_files import is_aside
 from sync.paths import artifact_stem
 from sync.plan import CampaignInfo, Wanted
 from sync.repo import Repo
+from sync.repo_file import RepoFile, is_database_url
+from tests.databases import Database, ask
 
 UNIVERSE = default_universe()
 CAMPAIGN = CampaignInfo(bytes(range(16)), "trial", "a trial", json.dumps({"name": "trial"}))
@@ -99,9 +101,11 @@ def put_datasets(
     return chosen
 
 
-def make_upstream(root: Path, *, n_exposures: int = 3, n_detectors: int = 2) -> Repo:
+def make_upstream(
+    root: Path, *, n_exposures: int = 3, n_detectors: int = 2, registry_url: str | None = None
+) -> Repo:
     """A survey with raws in one RUN, biases in two, a calibration chain and a chain of everything."""
-    repo = Repo.create(root, UNIVERSE)
+    repo = Repo.create(root, UNIVERSE, registry_url=registry_url)
     with repo.registry.write() as tx:
         for element, rows in survey_records(n_exposures, n_detectors).items():
             tx.insert_records(element, rows)
@@ -135,7 +139,7 @@ def wanted(
     """What a graph over some visits and all detectors would want."""
     with upstream.registry.read() as snap:
         raws = snap.datasets(RAW, ["CAM/raw/all"], artifacts=False)
-        biases = snap.datasets(BIAS, list(collections))
+        biases = snap.datasets(BIAS, snap.search_path(collections))
         detectors = snap.records("detector").select(("instrument", "detector"))
     chosen = [i for i, e in zip(raws["id"].tolist(), raws["exposure"].tolist(), strict=True) if e in visits]
     return Wanted(
@@ -193,11 +197,26 @@ def tree(root: Path) -> dict[str, str]:
 
 def dump(root: Path, *, masked: Sequence[str] = ()) -> list[str]:
     """The rows of a repository's database as SQL, but for tables that hold times and names of this moment."""
-    with sqlite3.connect(root / "registry.sqlite3") as database:
+    url = RepoFile.load(str(root)).registry
+    if is_database_url(url):
+        return _dump_schema(url, masked)
+    with sqlite3.connect(root / url) as database:
         lines = list(database.iterdump())
     database.close()
     skipped = tuple(f'INSERT INTO "{name}"' for name in masked)
     return sorted(line for line in lines if not (skipped and line.startswith(skipped)))
+
+
+def _dump_schema(url: str, masked: Sequence[str]) -> list[str]:
+    lines = []
+    with Registry.open(url) as registry:
+        tables = ask(
+            registry, "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+        )
+        for (name,) in tables:
+            if name not in masked:
+                lines += [f"{name} {row}" for row in ask(registry, f'SELECT * FROM "{name}"')]
+    return sorted(lines)
 
 
 def state(root: Path) -> str:
@@ -216,25 +235,40 @@ def outcome(root: Path) -> tuple[dict[str, str], list[str]]:
 
 
 @cache
-def _template() -> Path:
+def _template(url: str | None = None) -> Path:
     root = Path(tempfile.mkdtemp(prefix="sync-template-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
-    with make_upstream(root / "up") as upstream, make_staging(root / "campaign") as staging:
+    with make_upstream(root / "up", registry_url=url) as upstream, make_staging(root / "campaign") as staging:
         execute_fetch(plan_fetch(upstream, staging, wanted(upstream)), staging)
     return root
 
 
-def copy_world(folder: Path) -> None:
+_TEMPLATES: dict[str, str] = {}
+
+
+def copy_world(folder: Path, database: Database | None = None) -> None:
     """Put an upstream (``up``) and a campaign that has fetched from it (``campaign``) into a folder."""
+    url = None
+    if database is not None and database.name == "postgres":
+        if database.server not in _TEMPLATES:
+            _TEMPLATES[database.server] = Database("postgres", folder, database.server).copy(database.server)
+        url = _TEMPLATES[database.server]
     for name in ("up", "campaign"):
-        shutil.copytree(_template() / name, folder / name)
+        shutil.copytree(_template(url) / name, folder / name)
+    if url is not None and database is not None:
+        RepoFile(database.copy(url), "data").save(str(folder / "up"))
+
+
+def change(root: Path, statement: str) -> None:
+    """Change a repository's database behind its back."""
+    with Repo.open(root, writable=True) as repo:
+        ask(repo.registry, statement)
 
 
 def dangling(root: Path) -> list[str]:
     """Artifact rows of a repository whose file is not there with the recorded size and checksum."""
-    with sqlite3.connect(root / "registry.sqlite3") as database:
-        rows = database.execute("SELECT uri, size, checksum FROM artifact").fetchall()
-    database.close()
+    with Repo.open(root) as repo:
+        rows = ask(repo.registry, "SELECT uri, size, checksum FROM artifact")
     out = []
     for uri, size, checksum in rows:
         path = root / "data" / uri

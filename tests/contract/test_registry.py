@@ -21,23 +21,26 @@ from registry.errors import (
 from registry.model.collections import CollectionType
 from registry.model.columns import Columns
 from registry.model.refs import new_ids
-from registry.registry import Registry
+from registry.registry import Change, Registry
+from tests.databases import Database
 from tests.registry_builders import UNIVERSE, add_camera, dataset_type, detector_rows
 
 MakeUrl = Callable[[], str]
 
 
-@pytest.fixture(params=["sqlite", "sqlite-wal"])
+@pytest.fixture(params=["sqlite", "sqlite-wal", pytest.param("postgres", marks=pytest.mark.service)])
 def kind(request: pytest.FixtureRequest) -> str:
     """The kind of database; another one joins the suite by another name here."""
     return str(request.param)
 
 
 @pytest.fixture
-def make_url(kind: str, tmp_path: Path) -> MakeUrl:
+def make_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> MakeUrl:
     """Give the URL of a database that does not exist yet, a new one each time."""
-    names = iter(range(1000))
-    return lambda: f"sqlite:///{tmp_path}/{next(names)}.sqlite3"
+    if kind == "postgres":
+        made: Database = request.getfixturevalue("postgres")
+        return made.url
+    return Database("sqlite", tmp_path).url
 
 
 @pytest.fixture
@@ -246,3 +249,134 @@ def test_writers_of_several_processes_lose_nothing(create: Create) -> None:
     for k in range(3):
         own = [c for c in children if c.startswith(f"run/{k}/")]
         assert [f"run/{k}/{i}" for i in reversed(range(5))] == own
+
+
+BAD_ROWS: dict[str, tuple[Callable[[Change], object], str]] = {
+    "a key that is too long": (
+        lambda tx: tx.insert_records("instrument", Columns({"instrument": ["x" * 300]})),
+        "300 characters, where 32 fit",
+    ),
+    "a null character in a key": (
+        lambda tx: tx.insert_records("instrument", Columns({"instrument": ["x\0"]})),
+        "null character",
+    ),
+    "a null character": (
+        lambda tx: tx.insert_records("instrument", Columns({"instrument": ["X"], "class_name": ["a\0"]})),
+        "'class_name' cannot hold 'a.x00'",
+    ),
+    "half a character": (
+        lambda tx: tx.insert_records("instrument", Columns({"instrument": ["X"], "class_name": ["\ud800"]})),
+        "'class_name' cannot hold",
+    ),
+    "an integer beyond 64 bits": (
+        lambda tx: tx.insert_records("instrument", Columns({"instrument": ["X"], "visit_max": [2**63]})),
+        "'visit_max' cannot hold 9223372036854775808: it is beyond",
+    ),
+    "a text for an integer": (
+        lambda tx: tx.insert_records("instrument", Columns({"instrument": ["X"], "visit_max": ["many"]})),
+        "'visit_max' cannot hold 'many': expected an integer",
+    ),
+    "a fraction for an integer": (
+        lambda tx: tx.insert_records("instrument", Columns({"instrument": ["X"], "visit_max": [1.5]})),
+        "'visit_max' cannot hold 1.5: expected an integer",
+    ),
+    "an integer for a text": (
+        lambda tx: tx.insert_records("instrument", Columns({"instrument": ["X"], "class_name": [5]})),
+        "'class_name' cannot hold 5: expected a text",
+    ),
+    "a text that is too long": (
+        lambda tx: tx.insert_datasets(
+            "raw", "b", detector_rows(artifacts=True).with_column("formatter", ["f" * 65] * 4)
+        ),
+        "'formatter' cannot hold .* 65 characters, and 64 fit",
+    ),
+    "a null character in a doc": (lambda tx: tx.register_run("new", "a\0"), "'doc' cannot hold 'a.x00'"),
+    "a storage class that is too long": (
+        lambda tx: tx.register_dataset_type(dataset_type("new", "detector", storage_class="s" * 99)),
+        "'storage_class' cannot hold .* 99 characters, and 64 fit",
+    ),
+}
+
+
+def test_values_that_one_database_could_not_hold_are_refused_by_all(create: Create) -> None:
+    """Type, length and range of values are checked before any database sees them; the column and the value are named."""
+    registry, _ = create()
+    fill(registry)
+    for what, (insert, words) in BAD_ROWS.items():
+        with registry.write() as tx:
+            with pytest.raises(UsageError, match=words):
+                insert(tx)
+            assert (tx.count_datasets().rows(), what) == ([("raw", "a", 4)], what)
+            assert (tx.records("instrument").n_rows, what) == (1, what)
+
+
+def test_texts_are_in_order_of_code_points(create: Create) -> None:
+    """Capitals come before small letters and accents after both, whatever the locale of a server says."""
+    names = ["a", "B", "_", "Z", "é", "aé", "az"]
+    registry, _ = create()
+    with registry.write() as tx:
+        tx.insert_records("instrument", Columns({"instrument": names}))
+        assert sorted(names) == tx.records("instrument")["instrument"].tolist()
+        found = tx.records("instrument", where="instrument > 'Z' AND instrument < 'aé'")
+        assert found["instrument"].tolist() == ["_", "a", "az"]
+        found = tx.records("instrument", where="GLOB(instrument, 'a*')")
+        assert found["instrument"].tolist() == ["a", "az", "aé"]
+
+
+CONDITIONS: list[tuple[str, list[int]]] = [
+    ("detector IN (" + ", ".join(map(str, range(1, 60))) + ")", [1, 2, 3]),
+    ("detector NOT IN (" + ", ".join(map(str, range(1, 60))) + ")", [0]),
+    ("detector.purpose IN (" + ", ".join(f"'p{i}'" for i in range(60)) + ", 'GUIDE')", [3]),
+    ("detector / 2 = 1.5", [3]),
+    ("-detector % 2 = -1", [1, 3]),
+    ("detector / 0 = 1", []),
+    ("detector * 9223372036854775807 > 9223372036854775807", [2, 3]),
+    ("detector IN (0..3:2)", [0, 2]),
+    ("detector.raft = NULL AND GLOB(detector.full_name, 'S?')", [0, 1, 2, 3]),
+]
+
+
+def test_conditions_mean_the_same(create: Create) -> None:
+    """Long lists, division, remainders of negatives, large numbers and patterns are alike in all databases."""
+    registry, _ = create()
+    fill(registry)
+    with registry.read() as snap:
+        for where, detectors in CONDITIONS:
+            found = snap.datasets("raw", ["a"], where=f"instrument = 'Cam' AND {where}")
+            assert (where, detectors) == (where, sorted(found["detector"].tolist()))
+
+
+def test_numbers_that_are_none_are_null_and_infinite_ones_stay(create: Create) -> None:
+    """NaN is what no database can compare: it is kept as null; infinity is a number."""
+    registry, _ = create()
+    fill(registry)
+    times = [float("nan"), float("inf"), -0.5, None]
+    n = len(times)
+    rows = {
+        "instrument": ["Cam"] * n,
+        "visit": list(range(n)),
+        "physical_filter": ["g1"] * n,
+        "day_obs": [20240101] * n,
+    }
+    with registry.write() as tx:
+        tx.insert_records(
+            "visit", Columns(rows | {"name": [f"n{i}" for i in range(n)], "exposure_time": times})
+        )
+        found = tx.records("visit", where=f"instrument = 'Cam' AND visit < {n}")
+    assert [None, float("inf"), -0.5, None] == found["exposure_time"].tolist()
+
+
+def test_rows_given_twice_to_be_replaced_are_replaced_by_the_last(create: Create) -> None:
+    """Of rows with one key in one batch the last one stays."""
+    registry, _ = create()
+    rows = {
+        "id": [b"c" * 16] * 3,
+        "name": ["x", "y", "z"],
+        "doc": [""] * 3,
+        "document": [""] * 3,
+        "at_ns": [1, 2, 3],
+    }
+    with registry.write() as tx:
+        tx.insert_rows("campaign", Columns(rows), on_existing="replace")
+        tx.insert_rows("campaign", Columns(rows).take(np.array([2, 0])), on_existing="replace")
+        assert [(r[1], r[4]) for r in tx.table("campaign").rows()] == [("x", 1)]

@@ -16,14 +16,15 @@ from sync.plan import PushPlan
 from sync.push import execute_push, plan_push
 from sync.repo import Repo
 from tests import sync_builders as made
+from tests.databases import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 VISITS = range(1, 21)
 
 
-def prepare(root: Path, runs: dict[str, str]) -> None:
+def prepare(root: Path, runs: dict[str, str], database: Database) -> None:
     """Make an upstream, and a campaign (folder to run) each."""
-    with made.make_upstream(root / "up", n_exposures=20) as upstream:
+    with made.make_upstream(root / "up", n_exposures=20, registry_url=database.url()) as upstream:
         for folder, run in runs.items():
             with made.make_staging(root / folder) as staging:
                 execute_fetch(plan_fetch(upstream, staging, made.wanted(upstream, visits=VISITS)), staging)
@@ -40,10 +41,10 @@ def start(root: Path, folder: str, run: str) -> subprocess.Popen[bytes]:
     )
 
 
-def test_pushes_of_different_runs_all_arrive(tmp_path: Path) -> None:
+def test_pushes_of_different_runs_all_arrive(tmp_path: Path, database: Database) -> None:
     """Each either publishes all, or is told that the chain has moved and publishes nothing; pushed again, all are there."""
     runs = {f"c{i}": f"u/{i}/run" for i in range(3)}
-    prepare(tmp_path, runs)
+    prepare(tmp_path, runs, database)
 
     processes = {folder: start(tmp_path, folder, run) for folder, run in runs.items()}
     errors = {folder: process.communicate(timeout=120)[1].decode() for folder, process in processes.items()}
@@ -61,9 +62,9 @@ def test_pushes_of_different_runs_all_arrive(tmp_path: Path) -> None:
     assert made.dangling(tmp_path / "up") == []
 
 
-def test_two_pushes_of_the_same_run_are_one(tmp_path: Path) -> None:
+def test_two_pushes_of_the_same_run_are_one(tmp_path: Path, database: Database) -> None:
     """The same run pushed twice at once is there once, and both say that they are done."""
-    prepare(tmp_path, {"a": "u/me/run"})
+    prepare(tmp_path, {"a": "u/me/run"}, database)
     shutil.copytree(tmp_path / "a", tmp_path / "b")
 
     processes = [start(tmp_path, folder, "u/me/run") for folder in ("a", "b")]
@@ -82,9 +83,11 @@ def plan(staging: Repo, upstream: Repo, chain: str | None = None) -> PushPlan:
     )  # fmt: skip
 
 
-def test_a_refused_push_takes_back_no_file_that_another_has_published(tmp_path: Path) -> None:
+def test_a_refused_push_takes_back_no_file_that_another_has_published(
+    tmp_path: Path, database: Database
+) -> None:
     """Files that one push moved and another found and published stay when the first one is refused."""
-    prepare(tmp_path, {"a": "u/me/run"})
+    prepare(tmp_path, {"a": "u/me/run"}, database)
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     with (
         Repo.open(tmp_path / "up", writable=True) as upstream,
@@ -109,9 +112,11 @@ def test_a_refused_push_takes_back_no_file_that_another_has_published(tmp_path: 
         assert sum(snap.count_datasets(["u/me/run"])["n"].tolist()) == 80
 
 
-def test_a_push_publishes_no_row_whose_file_was_taken_back_meanwhile(tmp_path: Path) -> None:
+def test_a_push_publishes_no_row_whose_file_was_taken_back_meanwhile(
+    tmp_path: Path, database: Database
+) -> None:
     """Files found in place are looked for again under upstream's lock; if one has gone, nothing is published."""
-    prepare(tmp_path, {"a": "u/me/run"})
+    prepare(tmp_path, {"a": "u/me/run"}, database)
     shutil.copytree(tmp_path / "a/data/u", tmp_path / "up/data/u")
     with Repo.open(tmp_path / "up", writable=True) as upstream, made.open_staging(tmp_path / "a") as staging:
 

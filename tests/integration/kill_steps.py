@@ -26,14 +26,14 @@ STEPS = {
 }
 
 
-def _is_step(event: str, args: tuple[Any, ...], root: str) -> bool:
+def is_step(event: str, args: tuple[Any, ...], root: str) -> bool:
     if event == "open":
         path, _, flags = args
         return str(path).startswith(root) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
     return event in STEPS and root in str(args[0])
 
 
-def _life(words: list[str], root: str, last: int | None) -> int:
+def life(words: list[str], root: str, last: int | None) -> int:
     """Run the command in a child; kill it before step number ``last``. Return its exit code, negative if killed."""
     if child := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -41,7 +41,7 @@ def _life(words: list[str], root: str, last: int | None) -> int:
 
     def watch(event: str, args: tuple[Any, ...]) -> None:
         nonlocal seen
-        if last is not None and _is_step(event, args, root):
+        if last is not None and is_step(event, args, root):
             seen += 1
             if seen == last:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -72,14 +72,14 @@ def main(root: str, folder: str, *words: str) -> None:
     _import_all(list(words))
     for step in range(1, 1000):
         shutil.rmtree(made, ignore_errors=True)
-        if _life(list(words), str(made), step) >= 0:
+        if life(list(words), str(made), step) >= 0:
             sys.__stdout__.write(f"{step - 1}\n")
             return
         left = sorted(p.name for p in made.iterdir()) if made.exists() else []
-        if not (made / ".campaign.json").exists() and (code := _life(list(words), str(made), None)):
+        if not (made / ".campaign.json").exists() and (code := life(list(words), str(made), None)):
             sys.exit(f"killed before step {step}, it left {left}; then the command gave {code}")
         os.chdir(made)
-        if code := _life(["status"], str(made), None):
+        if code := life(["status"], str(made), None):
             sys.exit(f"killed before step {step}, it left {left}; then status gave {code}")
         os.chdir(folder)
 

@@ -78,3 +78,81 @@ def test_a_clone_killed_before_any_step_on_disk_is_finished_by_the_same_clone(tm
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 8
+
+
+KILLS = "40" if os.environ.get("STAGE_FAULTS") == "long" else "8"
+"""Moments to die at, spread over all steps of a command on disk."""
+
+
+@pytest.mark.parametrize(
+    ("has_run", "words"),
+    [
+        (False, ("run", "-q", "-j0")),
+        (True, ("push", "--register-dataset-types", "--chain", "u/me")),
+    ],
+    ids=["run", "push"],
+)
+def test_a_command_killed_before_a_step_on_disk_is_finished_by_the_same_command(
+    tmp_path: Path, has_run: bool, words: tuple[str, ...]
+) -> None:
+    """Upstream has all of a push or nothing, status can be asked, and the end is that of an undisturbed round."""
+    work = tmp_path / "work"
+    work.mkdir()
+    make_upstream(work)
+    call(
+        "clone", "upstream", "camp", "-p", "pipeline.yaml", "-i", "net/raw", "--next-run", "%c/r%n", cwd=work
+    )
+    if has_run:
+        call("run", "-q", "-j0", cwd=work / "camp")
+    shutil.copytree(work, tmp_path / "template")
+    script = Path(__file__).with_name("kill_rounds.py")
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "template", work, KILLS, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= int(KILLS)
+
+
+def test_a_run_that_was_begun_when_its_command_was_killed_leaves_no_trace(tmp_path: Path) -> None:
+    """Killed when the run was prepared but not yet kept: the same command takes the same name for its run."""
+    make_upstream(tmp_path)
+    call(
+        "clone",
+        "upstream",
+        "camp",
+        "-p",
+        "pipeline.yaml",
+        "-i",
+        "net/raw",
+        "--next-run",
+        "%c/r%n",
+        cwd=tmp_path,
+    )
+    camp = tmp_path / "camp"
+    code = (
+        "import os, signal; from stage.campaign.change import Change;"
+        "Change.keep = lambda self: os.kill(os.getpid(), signal.SIGKILL); from cli.main import run; run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "-j0"],
+        cwd=camp,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert "camp/r0" in call("query", "collections", cwd=camp).stdout
+    call("run", "-q", "-j0", cwd=camp)
+    names = [c["name"] for c in json.loads(call("query", "collections", "--json", cwd=camp).stdout)]
+
+    assert sorted(names) == ["camp", "camp/r0", "net/raw"]
+    assert [r["name"] for r in json.loads(call("status", "--json", cwd=camp).stdout)["runs"]] == ["camp/r0"]
+    call("run", "-q", "-j0", "--new-run", cwd=camp)
+
+    assert [r["name"] for r in json.loads(call("status", "--json", cwd=camp).stdout)["runs"]] == [
+        "camp/r1",
+        "camp/r0",
+    ]

@@ -301,10 +301,11 @@ def test_usage_errors(work: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ("station,month,path\naar,202601\n", "line 2: 2 values for 3 columns"),
-        ("station,month,path\n\naar,202601,x.json,y\n", "line 3: 4 values for 3 columns"),
-        ("station,month,path,path\naar,202601,x.json,y\n", "two columns 'path'"),
-        ("", "no column 'path'; it has none"),
+        ("station,month,path\naar,202601\n", "line 2, column path: there is none (2 values for 3 columns)"),
+        ("station,month,path\n\naar,202601,x.json,y\n", "4 values for 3 columns"),
+        ("station,month,path,path\naar,202601,x.json,y\n", "line 1, column 4: two columns are called 'path'"),
+        ("", "bad.csv is empty"),
+        ("station,month\naar,202601\n", "no column 'path'; it has station, month"),
         ("station,month,path\naar,soon,aar-202601.json\n", "month='soon': expected an integer"),
     ],
 )

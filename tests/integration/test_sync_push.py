@@ -6,25 +6,26 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from registry.errors import NotFoundError, UsageError
+from registry.errors import IntegrityError, NotFoundError, UsageError
 from registry.model.columns import Columns
 from registry.model.records import QUANTUM_INPUT
 from sync import journal
-from sync.errors import TransferError
 from sync.plan import PushPlan
 from sync.push import PushResult, execute_push, plan_push
 from sync.repo import Repo
 from tests import sync_builders as made
+from tests.databases import Database
 
 RUN = "u/me/trial/1"
 
 
 @pytest.fixture
-def upstream(tmp_path: Path) -> Iterator[Repo]:
-    made.copy_world(tmp_path)
+def upstream(tmp_path: Path, database: Database) -> Iterator[Repo]:
+    made.copy_world(tmp_path, database)
     with Repo.open(tmp_path / "up", writable=True) as repo:
         yield repo
 
@@ -291,9 +292,7 @@ def test_records_that_staging_made_go_with_the_datasets(upstream: Repo, staging:
 def test_a_record_changed_upstream_only_is_kept_there(upstream: Repo, staging: Repo, tmp_path: Path) -> None:
     """What is in staging as it was fetched does not conflict with a change upstream, and does not undo it."""
     made.make_run(staging, RUN)
-    with sqlite3.connect(tmp_path / "up/registry.sqlite3") as database:
-        database.execute("UPDATE dim_visit SET exposure_time = 99 WHERE visit = 1")
-    database.close()
+    made.change(tmp_path / "up", "UPDATE dim_visit SET exposure_time = 99 WHERE visit = 1")
 
     found = plan(staging, upstream)
     execute_push(found, staging, upstream)
@@ -388,27 +387,33 @@ def test_a_run_whose_files_were_dropped_here_is_still_the_same(
 def test_a_missing_local_artifact_fails_the_push_and_names_it(
     upstream: Repo, staging: Repo, tmp_path: Path
 ) -> None:
-    """What did not arrive is not published: no row is written, and the error has each artifact with its reason."""
+    """Nothing is written upstream, not even a file, and the error has each artifact with its reason and place."""
     made.make_run(staging, RUN)
     before = made.dump(tmp_path / "up")
     victim = next((tmp_path / "campaign/data" / RUN).rglob("calexp_CAM_1_0_*"))
+    files = sorted((tmp_path / "up").rglob("*"))
     victim.unlink()
 
-    with pytest.raises(TransferError, match="1 of 8 artifacts did not arrive") as caught:
+    with pytest.raises(NotFoundError, match="of 8 artifacts 1 missing here") as caught:
         push(staging, upstream)
 
-    assert [failure.code for failure in caught.value.result.failed] == ["artifact-missing"]
+    assert caught.value.code == "artifact-missing"
+    assert [str(victim) in note for note in caught.value.__notes__] == [True]
     assert before == made.dump(tmp_path / "up")
+    assert files == sorted((tmp_path / "up").rglob("*"))
 
 
-def test_a_damaged_local_artifact_is_not_copied(upstream: Repo, staging: Repo, tmp_path: Path) -> None:
-    """A copy whose bytes are not the recorded ones fails the push."""
+@pytest.mark.parametrize("mode", ["link", "copy"])
+def test_a_damaged_local_artifact_is_not_pushed(
+    upstream: Repo, staging: Repo, tmp_path: Path, mode: Any
+) -> None:
+    """Bytes that are not the recorded ones, though as many, fail the push, also where files are only linked."""
     made.make_run(staging, RUN)
     victim = next((tmp_path / "campaign/data" / RUN).rglob("calexp_CAM_1_0_*"))
     victim.write_bytes(b"X" * victim.stat().st_size)
 
-    with pytest.raises(TransferError, match="artifact-changed"):
-        execute_push(plan(staging, upstream), staging, upstream, mode="copy")
+    with pytest.raises(IntegrityError, match="of 8 artifacts 1 changed here"):
+        execute_push(plan(staging, upstream), staging, upstream, mode=mode)
 
     with upstream.registry.read() as snap, pytest.raises(NotFoundError):
         snap.collection(RUN)

@@ -131,10 +131,10 @@ def write_sources(folder: Path) -> None:
     (readings / "table.csv").write_text("\n".join(lines) + "\n")
 
 
-def make_upstream(folder: Path) -> Path:
-    """Make the shared repository by commands."""
+def make_upstream(folder: Path, *options: str) -> Path:
+    """Make the shared repository by commands; options are those of its creation."""
     write_sources(folder)
-    call("repo", "create", "upstream", "--universe", "universe.yaml", cwd=folder)
+    call("repo", "create", "upstream", "--universe", "universe.yaml", *options, cwd=folder)
     call("repo", "import", "upstream", "records", cwd=folder)
     call("repo", "register-dataset-type", "upstream", "reading", "Json", "station", "month", cwd=folder)
     call(

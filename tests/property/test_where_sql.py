@@ -13,17 +13,18 @@ from registry.query.bind import bind
 from registry.query.evaluate import evaluate
 from registry.query.parser import parse
 from registry.registry import Registry
+from tests.databases import DATABASES, database_of
 from tests.property.where_cases import UNIVERSE, conditions, lookup, rows
 
 ROWS = rows()
 GROUP = UNIVERSE.group(["sample"])
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+@pytest.fixture(scope="module", params=DATABASES)
+def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry that holds `ROWS`."""
-    path = tmp_path_factory.mktemp("where") / "r.sqlite3"
-    with Registry.create(f"sqlite:///{path}", UNIVERSE) as made:
+    with database_of(request, tmp_path_factory.mktemp("where")) as database:
+        made = database.registry(UNIVERSE)
         with made.write() as change:
             change.insert_records("lab", Columns({"lab": ["L"]}))
             change.insert_records("sample", Columns({n: [r[n] for r in ROWS] for n in ROWS[0]}))

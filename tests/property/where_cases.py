@@ -84,8 +84,16 @@ def _arithmetic(terms: st.SearchStrategy[str], operators: str) -> st.SearchStrat
 
 
 _ints = _arithmetic(st.one_of(_int, st.sampled_from(["n", "m", "sample.n", "sample.id", "sample"])), "+-*%")
+# A quotient of integers may have a fraction, and still be divided with remainder or lie in a range.
+_wholes = st.one_of(
+    _ints,
+    st.tuples(_ints, _ints, st.sampled_from(["", " % 2", " % 3 * n"])).map(
+        lambda t: f"{t[0]} / {t[1]}{t[2]}"
+    ),
+)
 _floats = _arithmetic(st.one_of(_int, _float, st.sampled_from(["n", "x", "y", "sample.x"])), "+-*/")
-_strings = st.one_of(_string, st.sampled_from(["s", "t", "sample.s"]))
+_names_of_strings = st.sampled_from(["s", "t", "sample.s"])
+_strings = st.one_of(_string, _names_of_strings)
 _compare = st.sampled_from(["=", "!=", "<", ">", "<=", ">="])
 
 
@@ -106,7 +114,7 @@ _range = st.tuples(st.integers(-9, 5), st.integers(0, 9), st.integers(1, 4)).map
 _pattern = st.lists(st.sampled_from(["*", "?", "a", "b", "B", "_", "%", "[", "é"]), max_size=4).map("".join)
 _span = st.one_of(
     st.just("sample.timespan"),
-    st.tuples(st.one_of(_moment, _null), st.one_of(_moment, _null)).map(lambda t: f"({t[0]}, {t[1]})"),
+    st.tuples(st.one_of(_time, _null), st.one_of(_time, _null)).map(lambda t: f"({t[0]}, {t[1]})"),
 )
 _overlaps = st.one_of(st.tuples(_span, _span), st.tuples(_span, _moment), st.tuples(_moment, _span)).map(
     lambda t: f"{t[0]} OVERLAPS {t[1]}"
@@ -119,16 +127,16 @@ _null_test = st.tuples(
 ).map(" ".join)
 
 _condition = st.one_of(
-    _comparison(_ints),
+    _comparison(_wholes),
     _comparison(_floats),
     _comparison(_strings),
     _comparison(_moment),
-    _contains(_ints, st.one_of(_int, _range, _float, st.sampled_from(["n", "m"]))),
+    _contains(_wholes, st.one_of(_int, _range, _float, st.sampled_from(["n", "m"]))),
     _contains(_floats, st.one_of(_int, _float, st.just("y"))),
     _contains(_strings, st.one_of(_string, st.just("t"))),
     _overlaps,
     _null_test,
-    st.tuples(_strings, _pattern).map(lambda t: f"GLOB({t[0]}, '{t[1]}')"),
+    st.tuples(_names_of_strings, _pattern).map(lambda t: f"GLOB({t[0]}, '{t[1]}')"),
     st.sampled_from(["b", "sample.c"]),
 )
 

@@ -1,7 +1,8 @@
-"""Registries that hold the data sets of ``shared/data``, each made once a run."""
+"""Registries that hold data sets of the vectors, each made once a run."""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import Self
@@ -9,6 +10,7 @@ from typing import Self
 from registry.model.dimensions import default_universe
 from registry.registry import Registry
 from sync.jsonl import read_records
+from tests.databases import Database, running_postgres
 
 __all__ = ["World"]
 
@@ -19,22 +21,32 @@ class World:
     Parameters
     ----------
     data : Path
-        ``shared/data``.
+        A folder of data sets, such as ``shared/data``.
+    kind : {"sqlite", "postgres"}
+        The kind of database that they are made in.
+    server : str, optional
+        URL of a database in a server of PostgreSQL that runs; by default one is started.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, kind: str = "sqlite", server: str = "") -> None:
         self.data = data
-        self._room = tempfile.TemporaryDirectory(prefix="stage-vectors-")
+        self.kind = kind
+        self.server = server
         self._open: dict[str, Registry] = {}
-        self._made = 0
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stage-vectors-")))
+            if self.kind == "postgres" and not self.server:
+                self.server = stack.enter_context(running_postgres())
+            self._database = Database(self.kind, room, self.server)
+            stack.callback(self._database.drop)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for registry in self._open.values():
-            registry.close()
-        self._room.cleanup()
+        self._stack.close()
 
     def registry(self, dataset: str) -> Registry:
         """Return the registry that holds a data set; it is to be read only."""
@@ -47,9 +59,7 @@ class World:
         folder = self.data / dataset
         if not folder.is_dir():
             raise FileNotFoundError(f"no data set at {folder}")
-        self._made += 1
-        path = Path(self._room.name) / f"{self._made}-{dataset}.sqlite3"
-        registry = Registry.create(f"sqlite:///{path}", default_universe())
+        registry = self._database.registry(default_universe())
         with registry.write() as change:
             for element in registry.universe.elements.values():
                 lines = folder / f"{element.name}.jsonl"

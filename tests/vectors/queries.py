@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry.registry import Registry
 from tests.vectors.values import from_tagged
+
+if TYPE_CHECKING:
+    from registry.queries.results import Result
 
 __all__ = ["answer_query"]
 
 
 def answer_query(registry: Registry, case: dict[str, Any]) -> list[list[Any]]:
-    """Return the rows that a case asks for, in the expected columns."""
+    """Return the rows that a case asks for, in the expected columns, asked as a user would."""
     bind = {k: from_tagged(v) for k, v in case.get("bind", {}).items()}
-    common = {"where": case["where"], "bind": bind, "data_id": case.get("data_id")}
     with registry.read() as snapshot:
-        if case["kind"] == "records":
-            found = snapshot.records(case["dimensions"][0], **common)
-        else:
-            found = snapshot.data_ids(
-                registry.universe.group(case["dimensions"]),
-                **common,
-                defaults=case.get("default_data_id"),
-                order_by=case.get("order_by", ()),
-                limit=case.get("limit"),
-            )
+        query = snapshot.query().where(case["where"], bind=bind).where(case.get("data_id") or {})
+        query = query.default_data_id(**case.get("default_data_id") or {})
+        dimensions = case["dimensions"]
+        result: Result[Any] = (
+            query.records(dimensions[0]) if case["kind"] == "records" else query.data_ids(dimensions)
+        )
+        found = result.order_by(*case.get("order_by", ())).limit(case.get("limit")).to_columns()
     columns = case["expected"].get("columns", found.names)
     return [list(row) for row in found.rows(columns)]

@@ -8,15 +8,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from registry.errors import StageError, UsageError
 from tests.vectors.compare import differs
+from tests.vectors.datasets import run_datasets
+from tests.vectors.graphs import run_graphs
+from tests.vectors.judging import Hang, lenient, time_limit
 from tests.vectors.load import World
 from tests.vectors.queries import answer_query
 
@@ -27,43 +28,16 @@ FILES = {
     "qg": "qg_vectors.json",
     "bps": "bps",
 }
-_LENIENT = ("peer_quirk", "peer_bug", "may_be_answered")
-_QUIRK = "peer-quirk-or-backend-dependent"
-_LONGEST_S = 60
-
-
-class Hang(BaseException):
-    """A case took too long."""
-
-
-@contextmanager
-def _time_limit(seconds: int) -> Iterator[None]:
-    def stop(*_: object) -> None:
-        raise Hang
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def lenient(case: dict[str, Any]) -> bool:
-    """Say whether any answer or clean refusal of a case will do."""
-    marks = [case, case.get("expected") or {}]
-    return _QUIRK in case.get("tags", ()) or any(m.get(flag) for m in marks for flag in _LENIENT)
 
 
 def judge(case: dict[str, Any], answer: Callable[[], Any]) -> str:
     """Say what is wrong with what is answered to a case; empty if nothing is."""
     expected = case["expected"]
     try:
-        with _time_limit(_LONGEST_S):
+        with time_limit():
             rows = answer()
-    except Hang:
-        return f"no answer within {_LONGEST_S} s"
+    except Hang as exc:
+        return str(exc)
     except UsageError as exc:
         if "error" in expected or lenient(case):
             return ""
@@ -87,9 +61,12 @@ def run_queries(path: Path, world: World) -> Iterator[tuple[str, str, str]]:
         yield case["id"], f"{','.join(case['dimensions'])} | {case['where']}", problem
 
 
+_DATABASES = ("sqlite", "postgres")
 RUNNERS: dict[str, Callable[[Path, World], Iterator[tuple[str, str, str]]]] = {
     "query": run_queries,
     "fuzz_query": run_queries,
+    "dataset": run_datasets,
+    "qg": run_graphs,
 }
 
 
@@ -104,6 +81,12 @@ def run_kind(kind: str, folder: Path, world: World) -> tuple[int, int]:
             passed += 1
     print(f"{kind}: {passed} passed, {failed} failed")
     return passed, failed
+
+
+def data_beside(folder: Path, shared: Path) -> Path:
+    """Return the data sets that the cases of a folder are about: its own if it has some, else the shared ones."""
+    own = folder / "data"
+    return own if own.is_dir() else shared / "data"
 
 
 def chosen_kinds(folder: Path, only: str) -> tuple[list[str], list[str]]:
@@ -131,20 +114,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make vectors")
     parser.add_argument("--dir", default="", help="folder of vectors; by default $STAGE_SHARED/vectors")
     parser.add_argument("--only", default="", help="kinds, separated by commas: " + ", ".join(FILES))
-    parser.add_argument("--db", default="", help="database: sqlite")
+    parser.add_argument("--db", default="sqlite", help="database: " + ", ".join(_DATABASES))
     options = parser.parse_args(arguments)
-    kinds, problems = chosen_kinds(Path(options.dir) if options.dir else shared / "vectors", options.only)
-    if options.db not in {"", "sqlite"}:
-        kinds, problems = [], [f"database '{options.db}' is not supported yet"]
-    if not (shared / "data").is_dir():
-        kinds, problems = [], [*problems, f"no data at {shared / 'data'} (set STAGE_SHARED)"]
+    folder = Path(options.dir) if options.dir else shared / "vectors"
+    kinds, problems = chosen_kinds(folder, options.only)
+    if options.db not in _DATABASES:
+        problems.append(f"unknown database '{options.db}'; there are: {', '.join(_DATABASES)}")
+    data = data_beside(folder, shared)
+    if not data.is_dir():
+        problems.append(f"no data at {data} (set STAGE_SHARED)")
     passed, failed = 0, len(problems)
     for problem in problems:
         print(f"FAILED {problem}")
-    with World(shared / "data") as world:
-        for kind in kinds:
-            p, f = run_kind(kind, Path(options.dir) if options.dir else shared / "vectors", world)
-            passed, failed = passed + p, failed + f
+    if data.is_dir() and options.db in _DATABASES:
+        with World(data, options.db) as world:
+            for kind in kinds:
+                p, f = run_kind(kind, folder, world)
+                passed, failed = passed + p, failed + f
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from registry.errors import InternalError, QueryError
-from tests.vectors import run
+from tests.vectors import judging, run
 
 pytest.importorskip("lsst.sphgeom")
 
@@ -58,7 +58,7 @@ def test_wrong_answers_are_named(folder: Path, capsys: pytest.CaptureFixture[str
         (["--dir", "{}/nosuch"], "no folder"),
         (["--dir", "{}", "--only", "nosuch"], "unknown kind"),
         (["--dir", "{}", "--only", "fuzz_query"], "has no fuzz_query_vectors.json"),
-        (["--dir", "{}", "--db", "oracle"], "not supported"),
+        (["--dir", "{}", "--db", "oracle"], "unknown database"),
     ],
 )
 def test_what_cannot_be_run_fails(
@@ -109,7 +109,7 @@ def test_marked_cases_need_only_end_cleanly(marked: dict[str, Any], monkeypatch:
     assert run.judge(marked, _fail(QueryError("no"))) == ""
     assert "traceback" in run.judge(marked, _fail(ZeroDivisionError("x")))
     assert "InternalError" in run.judge(marked, _fail(InternalError("x")))
-    monkeypatch.setattr(run, "_LONGEST_S", 1)
+    monkeypatch.setattr(judging, "_LONGEST_S", 1)
     assert "no answer" in run.judge(marked, lambda: time.sleep(10))
 
 

@@ -52,10 +52,14 @@ def test_all_verbs_are_there() -> None:
     """The commands of this version, no fewer and no more."""
     assert sorted(COMMANDS) == sorted(
         [
-            "build", "clone", "demo", "edit", "exec", "fetch", "get", "history", "init", "log", "merge", "prep", "push",
-            "qg build", "qg show", "query collections", "query data-ids", "query dataset-types", "query datasets",
-            "query records", "repo create", "repo import", "repo info", "repo ingest", "repo register-dataset-type",
-            "report", "run", "status",
+            "build", "clone", "demo", "edit", "exec", "fetch", "get", "history", "init", "log", "merge", "prep",
+            "push", "qg build", "qg show", "query collections", "query data-ids", "query dataset-types",
+            "query datasets", "query records", "register-dataset-types", "repo create", "repo export", "repo import",
+            "repo info", "repo ingest", "repo prune", "repo query collections", "repo query data-ids",
+            "repo query dataset-types", "repo query datasets", "repo query records", "repo register-dataset-type",
+            "repo register-dataset-types", "repo roles", "repo upgrade", "repo register-collection",
+            "repo chain", "repo associate", "repo disassociate", "repo certify", "repo decertify",
+            "repo remove-collection", "repo remove-dataset-type", "report", "run", "status",
         ]
     )  # fmt: skip
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from cli.render import count_text, plain, show_rows, size_text, table_text
+from cli.render import count_text, plain, size_text, table_text
+from cli.rows import show_rows
 from registry.model.columns import Columns
 
 ID = bytes(range(16))

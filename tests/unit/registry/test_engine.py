@@ -8,19 +8,33 @@ from pathlib import Path
 import pytest
 
 from registry.errors import BusyError, IntegrityError, InternalError, StorageError, UsageError
-from registry.model import regions
 from registry.sql.engine import connect, parse_url, redacted, sqlite_path
 from registry.sql.failures import ConstraintViolation, translate
-from tests.registry_builders import new_registry
 
 
 def test_a_url_with_credentials_is_shown_without_them() -> None:
     """Neither a refused URL nor a shown one has the password in it."""
-    for url in ("postgresql://ann:sesame@host/db", "nonsense//ann:sesame@host"):
+    for url in ("mysql://ann:sesame@host/db", "nonsense//ann:sesame@host", "mysql://host/db?password=sesame"):
         with pytest.raises(UsageError) as caught:
             parse_url(url)
         assert "sesame" not in str(caught.value)
         assert "sesame" not in repr(caught.value.context)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:sesame@host:5433/db", "postgresql://ann@host:5433/db"),
+        ("postgres://ann@host/db?schema=survey", "postgresql://ann@host/db?schema=survey"),
+        ("postgresql+psycopg://host/db?sslmode=require", "postgresql://host/db"),
+        ("postgresql:///db?host=/run/pg&password=sesame", "postgresql:///db?host=/run/pg"),
+        ("postgresql://ann:a%40b@[::1]/db?options=-cx=sesame", "postgresql://ann@[::1]/db"),
+    ],
+)
+def test_a_postgresql_url_is_shown_as_what_opens_it_again(url: str, shown: str) -> None:
+    """Host, socket, database and schema stay; passwords and all other parameters do not."""
+    assert shown == redacted(parse_url(url))
+    assert shown == redacted(parse_url(shown))
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "plain/path"])
@@ -91,16 +105,3 @@ def test_broken_constraints_are_told_apart(statement: str, kind: str) -> None:
 
     assert isinstance(found, ConstraintViolation)
     assert kind == found.kind
-
-
-def test_regions_are_compared_exactly_in_sql(tmp_path: Path) -> None:
-    """The SQL function `stage_overlaps` is the exact test, and null where a region is."""
-    here, near = regions.encode_circle(10.0, 0.0, 1.0), regions.encode_circle(11.0, 0.0, 1.0)
-    far = regions.encode_circle(20.0, 0.0, 1.0)
-    with new_registry(tmp_path / "r.sqlite3") as registry:
-        ask = registry._database.driver.execute
-        found = [
-            ask("SELECT stage_overlaps(?, ?)", (here, other)).fetchone()[0] for other in (near, far, None)
-        ]
-
-    assert found == [1, 0, None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +10,15 @@ from registry.errors import AlreadyExistsError, NotFoundError, UsageError
 from registry.model.columns import Columns
 from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
 from registry.registry import Registry
-from tests.registry_builders import new_registry
+from tests.databases import Database
 
 Q = [bytes([i]) * 16 for i in range(4)]
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
+def registry(database: Database) -> Registry:
     """A registry with runs a and b."""
-    made = new_registry(tmp_path / "r.sqlite3")
+    made = database.registry()
     with made.write() as tx:
         tx.register_run("a")
         tx.register_run("b")

@@ -12,13 +12,14 @@ from registry.errors import ConflictError, DataIdError, UsageError
 from registry.model import regions
 from registry.model.columns import Columns
 from registry.registry import Change, Registry
+from tests.databases import Database, ask, sent
 from tests.registry_builders import add_camera, new_registry
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
+def registry(database: Database) -> Registry:
     """A registry with one camera."""
-    made = new_registry(tmp_path / "r.sqlite3")
+    made = database.registry()
     with made.write() as tx:
         add_camera(tx)
     return made
@@ -199,16 +200,13 @@ def test_records_of_many_keys_are_one_statement(registry: Registry) -> None:
             }
         )
         assert n == tx.insert_records("detector", rows)
-        log: list[str] = []
-        tx._session.database.driver.set_trace_callback(log.append)
         keys = rows.select(["instrument", "detector"])
-        found = tx.records(
-            "detector", keys=Columns.concat([keys, keys, keys.with_column("detector", [99999] * n)])
-        )
-        tx._session.database.driver.set_trace_callback(None)
+        keys = Columns.concat([keys, keys, keys.with_column("detector", [99999] * n)])
+        with sent(registry) as log:
+            found = tx.records("detector", keys=keys)
 
     assert list(range(10, 10 + n)) == found["detector"].tolist()
-    assert sum(statement.startswith("SELECT") for statement in log) == 1
+    assert sum("SELECT" in statement for statement in log) == 1
 
 
 def visits_with(region: bytes | None, visit: int = 7) -> Columns:
@@ -218,9 +216,7 @@ def visits_with(region: bytes | None, visit: int = 7) -> Columns:
 
 def pixels_of(registry: Registry, visit: int) -> list[int]:
     """What the overlap table holds of a visit."""
-    rows = registry._database.driver.execute(
-        "SELECT skypix FROM overlap_visit WHERE visit = ? ORDER BY 1", (visit,)
-    ).fetchall()
+    rows = ask(registry, "SELECT skypix FROM overlap_visit WHERE visit = :visit ORDER BY 1", visit=visit)
     return [r[0] for r in rows]
 
 

@@ -78,8 +78,27 @@ def test_polygon_is_the_hull() -> None:
 def test_from_text_reads_all_shapes() -> None:
     """The observatory's POS form gives circles, ranges and polygons."""
     point = regions.encode_point(150.1, 2.2)
-    for text in ("CIRCLE 150.1 2.2 0.1", "range 149 151 1 3", "POLYGON 150 2 150.2 2 150.2 2.4 150 2.4"):
+    for text in (
+        "CIRCLE 150.1 2.2 0.1",
+        "RANGE 149 151 1 3",
+        "RANGE -Inf +Inf -Inf 3",
+        "POLYGON 150 2 150.2 2 150.2 2.4 150 2.4",
+    ):
         assert regions.overlaps(regions.from_text(text), point), text
+
+
+def test_nothing_is_in_a_region_of_negative_extent() -> None:
+    """A region that ends before it begins is empty, as a timespan is, and no mistake."""
+    point = regions.encode_point(1, 2)
+    for text in ("CIRCLE 1 2 -1", "RANGE 1 2 5 3"):
+        assert not regions.overlaps(regions.from_text(text), point)
+    for empty in (
+        regions.encode_circle(1, 2, -1),
+        regions.encode_box(1, 2, -1, 1),
+        regions.encode_box(1, 2, 1, -1),
+    ):
+        assert not regions.overlaps(empty, point)
+        assert regions.pixels(empty) == []
 
 
 @pytest.mark.parametrize(
@@ -90,8 +109,8 @@ def test_from_text_reads_all_shapes() -> None:
         "CIRCLE 1 2",
         "CIRCLE 1 2 x",
         "CIRCLE 1 95 1",
-        "CIRCLE 1 2 -1",
-        "RANGE 1 2 5 3",
+        "circle 1 2 3",
+        "RANGE 1 2 nan 3",
         "POLYGON 1 2 3 4",
         "CIRCLE 1 2 nan",
     ],

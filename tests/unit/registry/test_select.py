@@ -35,7 +35,6 @@ def _compiled(text: str, dialect: Any = None, **values: Any) -> Any:
         "visit.seq_num = 987654",
         "visit.exposure_time > 987.25 * visit.azimuth",
         "visit.timespan OVERLAPS T'2015-01-01'",
-        "visit.region OVERLAPS CIRCLE(150.1, 2.2, 987.25)",
         "visit.seq_num IN (987654..987660:3)",
     ],
 )

@@ -19,7 +19,7 @@ from stage.campaign.edit import (
 )
 from stage.campaign.layout import Layout
 from stage.campaign.pipeline_edit import edit_document, edit_pipeline
-from stage.campaign.running import choose_run, finish_run
+from stage.campaign.stack import choose_run, finish_run
 from stage.campaign.state import save_state
 
 NEW = new_state("/data/repo", "deep")

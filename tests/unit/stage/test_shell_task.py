@@ -263,3 +263,51 @@ def test_a_script_may_stand_in_a_file_beside_the_pipeline(tmp_path: Path) -> Non
     (tmp_path / "count.sh").unlink()
 
     assert output(node.build()) == 2
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "script", "said"),
+    [
+        ("Json", 'echo "{broken" > "$n"', "not readable as 'json'"),
+        ("Json", ': > "$n"', "not readable as 'json'"),
+        ("Yaml", 'echo "a: [1" > "$n"', "not readable as 'yaml'"),
+        ("NumpyArray", 'echo no array > "$n"', "not readable as 'npy'"),
+        ("NumpyArray", ': > "$n"', "the file is empty"),
+        ("JsonZst", 'echo 1 > "$n"', "not readable as 'json.zst'"),
+    ],
+)
+def test_an_output_of_another_form_fails_the_quantum(storage_class: str, script: str, said: str) -> None:
+    """The file, its storage class and what the formatter says are named, and nothing is stored."""
+    outputs = {
+        "ok": {"dataset_type": "ok", "storage_class": "Text"},
+        "n": {**COUNT, "storage_class": storage_class},
+    }
+    task = shell('echo 1 > "$ok"; ' + script, outputs=outputs)
+    repo = MemoryRepo()
+    quantum = make_quantum(task, {"station": "A"})
+    repo.objects[quantum.inputs["table"][0]] = ""
+    with pytest.raises(ScriptFailed, match=f"output 'n' .*which is no {storage_class}: ") as caught:
+        task.run_quantum(quantum, repo)
+
+    assert said in str(caught.value)
+    assert caught.value.code == "bad-output"
+    assert quantum.outputs["ok"][0] not in repo.objects
+
+
+@pytest.mark.parametrize("storage_class", ["Text", "Bytes", "File"])
+def test_classes_that_hold_anything_take_anything(storage_class: str) -> None:
+    """Bytes that are no text are an output like any other where the class promises nothing."""
+    task = shell(r'printf "\\xff\\x00" > "$n"', outputs={"n": {**COUNT, "storage_class": storage_class}})
+    quantum, repo = run(task)
+
+    assert quantum.outputs["n"][0] in repo.objects
+
+
+def test_a_flood_of_lines_is_logged_as_blocks(caplog: pytest.LogCaptureFixture) -> None:
+    """Many lines at once are one record, whole and in order; few are a record each."""
+    with caplog.at_level(logging.INFO, "count"):
+        run(shell('seq 20000; echo 1 > "$n"'))
+    lines = "\n".join(caplog.messages).split("\n")
+
+    assert lines == [str(n) for n in range(1, 20001)]
+    assert len(caplog.messages) < 2000

@@ -30,6 +30,7 @@ from registry.model.dimensions import DimensionUniverse
 from sync import files
 from sync.ingest import ingest
 from sync.repo import Repo
+from tests.databases import Database
 
 LAB = DimensionUniverse.from_yaml(
     """
@@ -77,7 +78,7 @@ def test_files_become_datasets(repo: Repo, tmp_path: Path, mode: Any) -> None:
     """In every mode all files can be read as datasets and have sizes and checksums; only `move` takes the source."""
     rows = table(tmp_path / "in", N_SHOTS)
 
-    assert ingest(repo, "raw", "in/raw", rows, mode=mode) == N_SHOTS
+    assert ingest(repo, "raw", "in/raw", rows, mode=mode, checksum=True) == N_SHOTS
 
     assert repo.get("raw", {"sample": "s", "shot": 17}, ["in/raw"], verify=True) == 17
     with repo.registry.read() as snapshot:
@@ -92,8 +93,8 @@ def test_files_become_datasets(repo: Repo, tmp_path: Path, mode: Any) -> None:
 
 
 def test_without_checksums(repo: Repo, tmp_path: Path) -> None:
-    """Checksums may be left out where no byte has to be read; sizes are still recorded."""
-    ingest(repo, "raw", "r", table(tmp_path / "in", 3), mode="direct", checksum=False)
+    """Files that stay where they are are not read unless that is asked for; their sizes are recorded."""
+    ingest(repo, "raw", "r", table(tmp_path / "in", 3), mode="direct")
 
     with repo.registry.read() as snapshot:
         found = snapshot.datasets("raw", ["r"], artifacts=True)
@@ -335,11 +336,58 @@ class TestRefusals:
 
     def test_changed_source_of_direct_is_found(self, repo: Repo, tmp_path: Path) -> None:
         """A file that changes after it was registered where it lies fails verification."""
-        ingest(repo, "raw", "r", table(tmp_path / "in", 1), mode="direct")
+        ingest(repo, "raw", "r", table(tmp_path / "in", 2), mode="direct", checksum=True)
         (tmp_path / "in" / "0.json").write_text("1")
 
         with pytest.raises(IntegrityError):
             repo.get("raw", {"sample": "s", "shot": 0}, ["r"], verify=True)
+
+    def test_links_do_not_leave_their_file_system(self, repo: Repo, tmp_path: Path) -> None:
+        """A link to a file on another file system is refused by name, and what was linked before is gone."""
+        other = Path("/dev/shm")
+        if not os.access(other, os.W_OK) or other.stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("no second file system")
+        far = other / f"stage-{os.getpid()}.json"
+        far.write_text("5")
+        rows = table(tmp_path / "in", 6)
+        rows = rows.with_column("path", [*rows["path"].tolist()[:5], str(far)])
+        try:
+            found = self.refused(repo, StorageError, "raw", "r", rows, mode="link")
+        finally:
+            far.unlink()
+        assert found.code == "cross-device"
+        assert far.name in str(found)
+        assert "Copy instead" in found.hint
+
+    @pytest.mark.parametrize("mode", ["direct", "copy"])
+    def test_what_is_refused_is_told_alike(self, repo: Repo, tmp_path: Path, mode: str) -> None:
+        """Whether it is asked before or found while writing, all that is missing or there already is counted."""
+        rows = table(tmp_path / "in", 4)
+        ingest(repo, "raw", "r", rows.take(np.array([1, 2])), mode="direct")
+
+        found = self.refused(repo, ConflictError, "raw", "r", rows, mode=mode)
+        assert "2 of these 4" in str(found)
+        found = self.refused(
+            repo, DataIdError, "raw", "s", rows.with_column("shot", [1, 900, 901, 902]), mode=mode
+        )
+        assert found.context["count"] == 3
+
+
+def test_on_each_database(tmp_path: Path, database: Database) -> None:
+    """Files become datasets, and are refused the second time, on each database."""
+    with Repo.create(tmp_path / "repo", LAB, registry_url=database.url()) as repo:
+        with repo.registry.write() as change:
+            change.insert_records("sample", Columns({"sample": ["s"]}))
+            change.insert_records("shot", Columns({"sample": ["s"] * 3, "shot": np.arange(3)}))
+            change.register_dataset_type(DatasetType("raw", LAB.group(["shot"]), "Json"))
+        for mode, run in (("direct", "a"), ("copy", "b")):
+            rows = table(tmp_path / "in", 3)
+            assert ingest(repo, "raw", run, rows, mode=mode) == 3  # type: ignore[arg-type]
+            with pytest.raises(ConflictError, match="3 of these 3"):
+                ingest(repo, "raw", run, rows, mode=mode)  # type: ignore[arg-type]
+            with pytest.raises(DataIdError, match="shot=9"):
+                ingest(repo, "raw", "c", rows.with_column("shot", [0, 1, 9]), mode=mode)  # type: ignore[arg-type]
+        assert repo.get("raw", {"sample": "s", "shot": 2}, ["b"], verify=True) == 2
 
 
 def test_killed_ingest_leaves_only_orphans(repo: Repo, tmp_path: Path) -> None:
