@@ -46,7 +46,7 @@ def _create(
         str | None,
         typer.Option(
             "--from-table", metavar="TABLE", rich_help_panel=_PANEL,
-            help="CSV, TSV or Parquet: universe, records and datasets come from it.",
+            help="CSV, TSV, ECSV, JSON or Parquet: universe, records and datasets come from it.",
         ),
     ] = None,
     key: Annotated[

@@ -8,12 +8,13 @@ from typing import Any
 
 from registry.errors import UsageError
 from sync.formatters.base import needs_extra
+from sync.table_text import Content
 from sync.table_values import Kind
 
 __all__ = ["read_parquet"]
 
 
-def read_parquet(data: bytes, place: str) -> tuple[dict[str, list[Any]], dict[str, Kind]]:
+def read_parquet(data: bytes, place: str) -> Content:
     """Read a Parquet file.
 
     Parameters
@@ -25,10 +26,8 @@ def read_parquet(data: bytes, place: str) -> tuple[dict[str, list[Any]], dict[st
 
     Returns
     -------
-    columns : dict of str to list
+    Content
         Python values; times as ISO text in UTC.
-    kinds : dict of str to str
-        What they are.
 
     Raises
     ------
@@ -42,7 +41,7 @@ def read_parquet(data: bytes, place: str) -> tuple[dict[str, list[Any]], dict[st
         raise needs_extra("Parquet tables", "arrow", "pyarrow") from exc
     try:
         table = pq.read_table(io.BytesIO(data))
-    except pa.ArrowException as exc:
+    except (pa.ArrowException, OSError) as exc:
         raise UsageError(f"{place} is no Parquet table: {exc}", code="bad-table") from exc
     columns: dict[str, list[Any]] = {}
     kinds: dict[str, Kind] = {}
@@ -50,7 +49,7 @@ def read_parquet(data: bytes, place: str) -> tuple[dict[str, list[Any]], dict[st
         if name in columns:
             raise UsageError(f"{place}, column {name}: two columns have this name", code="bad-table")
         columns[name], kinds[name] = _column(pa, column, f"{place}, column {name}")
-    return columns, kinds
+    return Content(columns, lambda row: f"row {row + 1}", kinds)
 
 
 def _column(pa: Any, column: Any, where: str) -> tuple[list[Any], Kind]:

@@ -1,23 +1,20 @@
-"""Tables that people have: CSV, TSV and Parquet, read column by column, with the place of every cell for errors."""
+"""Tables that people have, in any of the usual forms, read column by column, with the place of every cell for errors."""
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from registry.errors import StageError, UsageError, nearest
+from registry.errors import UsageError, nearest
 from sync import files
+from sync.table_text import Content, decoded, read_delimited
 from sync.table_values import Kind, Values, kind_of_text, read_text
 
 __all__ = ["Table", "read_table"]
 
-_PARQUET = (".parquet", ".pq")
-_TABS = (".tsv", ".tab")
+_PARQUET, _GZIP, _ZSTANDARD = b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True)
@@ -168,21 +165,26 @@ class Table:
         return f"{self.place}, {self.lines(row)}"
 
 
-def read_table(source: files.Uri, declared: Mapping[str, Kind] | None = None) -> Table:
+def read_table(
+    source: files.Uri, declared: Mapping[str, Kind] | None = None, *, allow_empty: bool = False
+) -> Table:
     """Read a table.
 
     Parameters
     ----------
     source : str or path
-        A file at any URI. ``.parquet`` is Parquet, ``.tsv`` has tabs, anything else is CSV; text may be packed
-        (``.gz``, ``.zst``). The first line names the columns.
+        A file at any URI: CSV, TSV or text between semicolons, ECSV, JSON lines, a JSON list of objects, or Parquet;
+        told apart by what it holds, not by its name. All may be packed (gzip, Zstandard). The first line of text
+        names the columns.
     declared : mapping of str to str, optional
         What columns are, for those of which their values do not tell.
+    allow_empty : bool, optional
+        Whether columns without a row are a table.
 
     Returns
     -------
     Table
-        With at least one row.
+        With at least one column.
 
     Raises
     ------
@@ -192,103 +194,38 @@ def read_table(source: files.Uri, declared: Mapping[str, Kind] | None = None) ->
         If it is no table; names file and line.
     """
     place = files.redact(source)
-    name = place.lower().removesuffix(".gz").removesuffix(".zst")
-    data = _unpacked(files.read_bytes(source), place)
-    if name.endswith(_PARQUET):
-        from sync.table_parquet import read_parquet
-
-        columns, kinds = read_parquet(data, place)
-        table = Table(place, columns, lambda row: f"row {row + 1}", kinds, declared or {})
-    else:
-        table = _read_text(data, place, "\t" if name.endswith(_TABS) else "", declared or {})
-    if not table.n_rows:
+    content = _content(_unpacked(files.read_bytes(source), place), place)
+    table = Table(place, content.columns, content.lines, content.kinds, declared or {})
+    if not table.columns:
+        raise UsageError(f"{place} is empty", code="empty-table", hint="Its first line names the columns.")
+    if not (table.n_rows or allow_empty):
         raise UsageError(f"{place} has no rows", code="empty-table", hint="It needs a line for each thing.")
     for column in table.declared:
         table.check_column(column)
     return table
 
 
+def _content(data: bytes, place: str) -> Content:
+    if data.startswith(_PARQUET):
+        from sync.table_parquet import read_parquet
+
+        return read_parquet(data, place)
+    text = decoded(data, place)
+    if text.lstrip()[:1] in {"[", "{"}:
+        from sync.table_json import read_json
+
+        return read_json(text, place)
+    return read_delimited(text, place)
+
+
 def _unpacked(data: bytes, place: str) -> bytes:
     try:
-        if place.lower().endswith(".gz"):
+        if data.startswith(_GZIP):
             return gzip.decompress(data)
-        if place.lower().endswith(".zst"):
+        if data.startswith(_ZSTANDARD):
             import zstandard
 
             return zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    except (OSError, EOFError, zlib.error, ValueError) as exc:
-        raise UsageError(f"{place} cannot be unpacked: {exc}", code="bad-table") from exc
     except Exception as exc:  # zstandard's own error is not a class that can be named without importing it
-        if isinstance(exc, StageError):
-            raise
         raise UsageError(f"{place} cannot be unpacked: {exc}", code="bad-table") from exc
     return data
-
-
-def _read_text(data: bytes, place: str, delimiter: str, declared: Mapping[str, Kind]) -> Table:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = data.count(b"\n", 0, exc.start) + 1
-        raise UsageError(
-            f"{place}, line {line}: not UTF-8 text ({exc.reason})", code="bad-table",
-            hint="Save the table as CSV in UTF-8.",
-        ) from exc  # fmt: skip
-    delimiter = delimiter or _delimiter(text.partition("\n")[0])
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        names = [n.strip() for n in next(reader, [])]
-        rows = [row for row in reader if row]
-    except csv.Error as exc:
-        raise UsageError(f"{place}, line {reader.line_num}: {exc}", code="bad-table") from exc
-    _check_names(names, place)
-    lines = _Lines(text, delimiter)
-    if set(map(len, rows)) - {len(names)}:
-        row = next(i for i, cells in enumerate(rows) if len(cells) != len(names))
-        _refuse_ragged(rows[row], names, f"{place}, {lines(row)}")
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
-    return Table(place, columns, lines, declared=declared)
-
-
-def _delimiter(header: str) -> str:
-    return max(",;\t", key=lambda c: (header.count(c), c == ","))
-
-
-def _check_names(names: Sequence[str], place: str) -> None:
-    for position, name in enumerate(names, 1):
-        if not name or name in names[: position - 1]:
-            what = f"two columns are called '{name}'" if name else "it has no name"
-            raise UsageError(f"{place}, line 1, column {position}: {what}", code="bad-table")
-    if not names:
-        raise UsageError(f"{place} is empty", code="empty-table", hint="Its first line names the columns.")
-
-
-def _refuse_ragged(cells: Sequence[str], names: Sequence[str], where: str) -> NoReturn:
-    if len(cells) < len(names):
-        what = f"column {names[len(cells)]}: there is none"
-    else:
-        what = f"column {len(names) + 1}: {cells[len(names)]!r:.60} has no name in the first line"
-    raise UsageError(
-        f"{where}, {what} ({len(cells)} values for {len(names)} columns)", code="bad-table",
-        hint="Put values that have the delimiter in them into quotes.",
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Lines:
-    """Finds the line of a row again; values in quotes may have line ends in them, so that it is not the row's number."""
-
-    text: str
-    delimiter: str
-
-    def __call__(self, row: int) -> str:
-        reader = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.delimiter)
-        next(reader)
-        before = reader.line_num
-        for cells in reader:
-            if cells:
-                if row == 0:
-                    return f"line {before + 1}"
-                row -= 1
-            before = reader.line_num
-        return f"line {before}"

@@ -1,4 +1,4 @@
-"""A repository from a table: a universe, dimension records and datasets, from a CSV, TSV or Parquet file.
+"""A repository from a table: a universe, dimension records and datasets, from a table of any usual form.
 
 `plan_table` reads and checks everything and writes nowhere; `create_from_table` makes what was planned, or nothing.
 """
@@ -114,7 +114,7 @@ def plan_table(
     Parameters
     ----------
     source : str or path
-        The table: CSV, TSV (both also packed) or Parquet.
+        The table, as `sync.table_read.read_table` takes it.
     key : sequence of str
         The columns that say what a row is about, the largest thing first; ``dimension=column`` gives the dimension
         another name.

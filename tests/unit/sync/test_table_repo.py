@@ -211,6 +211,30 @@ def test_parquet_tells_types(tmp_path: Path) -> None:
     assert found.records["sample"].rows(("sample", "n", "ok")) == [("A", 1.0, True), ("B", None, False)]
 
 
+def test_json_tells_types(tmp_path: Path) -> None:
+    """JSON lines keep their types: text that looks like a number is text, and nothing may stand for no value."""
+    lines = [
+        '{"sample": "A", "n": 1, "code": "07", "ok": null}',
+        '{"sample": "B", "n": 2.5, "code": "8", "ok": true}',
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    found = plan_table(tmp_path / "t.jsonl", key=["sample"])
+
+    assert elements(found)["sample"]["metadata"] == {"n": "float", "code": "string", "ok": "bool"}
+    assert found.records["sample"].rows(("sample", "n", "code", "ok")) == [
+        ("A", 1.0, "07", None),
+        ("B", 2.5, "8", True),
+    ]
+
+
+def test_json_of_mixed_values_is_refused(tmp_path: Path) -> None:
+    """A column of numbers and lists is told with its line."""
+    (tmp_path / "t.jsonl").write_text('{"sample": "A", "n": 1}\n{"sample": "B", "n": [1]}\n')
+
+    with pytest.raises(UsageError, match=r"t.jsonl, line 2, column n: \[1\] is no number"):
+        plan_table(tmp_path / "t.jsonl", key=["sample"])
+
+
 CHANGED = {
     "ragged": (["A,1,liver", "B,2"], "line 3, column reads: there is none"),
     "too long": (["A,1,x,y"], "line 2, column 4: 'y' has no name"),
