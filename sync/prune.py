@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from registry.snapshot import Snapshot
     from sync.repo import Repo
 
-__all__ = ["PruneMode", "PrunePlan", "PruneResult", "execute_prune", "plan_prune"]
+__all__ = [
+    "PruneMode",
+    "PrunePlan",
+    "PruneResult",
+    "execute_prune",
+    "plan_prune",
+    "remove_files",
+    "split_uris",
+]
 
 PruneMode = Literal["unstore", "purge"]
 _THREADS = 8
@@ -163,7 +171,7 @@ def plan_prune(
         ids = [i for rows in found.values() for i in rows["id"].tolist()]
         held = keeping.holders(snapshot, ids) if ids else {}
     chosen = frozenset(searched)
-    here, outside = _split_uris([u for rows in found.values() for u in rows["uri"].tolist() if u is not None])
+    here, outside = split_uris([u for rows in found.values() for u in rows["uri"].tolist() if u is not None])
     return PrunePlan(
         mode, _counts(found), {n: k for n, k in held.items() if n not in chosen}, ids, here, outside, chosen
     )
@@ -299,8 +307,19 @@ def _counts(found: Mapping[str, Columns]) -> list[tuple[str, str, int, int]]:
     return sorted(out)
 
 
-def _split_uris(uris: Sequence[str]) -> tuple[list[str], int]:
-    """Return the files inside the datastore, relative to its root, and the number of others."""
+def split_uris(uris: Sequence[str]) -> tuple[list[str], int]:
+    """Tell files inside a datastore from others.
+
+    Parameters
+    ----------
+    uris : sequence of str
+        As they are recorded.
+
+    Returns
+    -------
+    (list of str, int)
+        Those relative to its root, each once, and the number of others.
+    """
     # As `files.is_absolute` tells it, at a tenth of the cost; a colon elsewhere in a path is no scheme.
     outside = {uri for uri in uris if uri[0] == "/" or "://" in uri}
     here = dict.fromkeys(uris if not outside else (uri for uri in uris if uri not in outside))

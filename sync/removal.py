@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import NotFoundError
 from registry.model.collections import Collection, CollectionType
-from sync import files
-from sync.prune import remove_files
+from sync.prune import remove_files, split_uris
 
 if TYPE_CHECKING:
     from registry.change import Change
@@ -223,5 +222,5 @@ def _files_of(change: Change, run: str) -> tuple[int, list[str]]:
     for name in dict.fromkeys(change.collection_summary([run])["dataset_type"].tolist()):
         rows = change.datasets(name, [run], find_first=False, artifacts=True)
         n += rows.n_rows
-        uris += [uri for uri in rows["uri"].tolist() if uri is not None and not files.is_absolute(uri)]
-    return n, uris
+        uris += [uri for uri in rows["uri"].tolist() if uri is not None]
+    return n, split_uris(uris)[0]

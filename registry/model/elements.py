@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, get_args
 
-__all__ = ["PYTHON_TYPES", "RESERVED", "Column", "ColumnType", "DimensionElement", "is_element_name"]
+__all__ = ["COLUMN_TYPES", "RESERVED", "Column", "ColumnType", "DimensionElement", "is_element_name"]
 
 ColumnType = Literal["string", "int", "float", "bool", "hash", "region"]
-PYTHON_TYPES: dict[str, type] = {
-    "string": str,
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "hash": bytes,
-    "region": bytes,
-}
-AnyType = type[Any]
+COLUMN_TYPES: tuple[str, ...] = get_args(ColumnType)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 RESERVED = frozenset({"id", "run", "dataset_id", "dataset_type", "collection", "timespan", "region", "name"})
 
@@ -64,11 +56,6 @@ class Column:
     unit: str = ""
     doc: str = ""
     length: int | None = None
-
-    @property
-    def python_type(self) -> AnyType:
-        """The Python type of its values."""
-        return PYTHON_TYPES[self.type]
 
 
 @dataclass(frozen=True, slots=True)

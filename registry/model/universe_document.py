@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from registry.errors import UsageError, nearest
 from registry.model.elements import (
-    PYTHON_TYPES,
+    COLUMN_TYPES,
     RESERVED,
     Column,
     ColumnType,
@@ -155,11 +155,11 @@ class _Reader:
         spec = {"type": body} if isinstance(body, str) else _mapping(body, inside)
         self._only(spec, _COLUMN_KEYS, inside)
         kind = spec.get("type", "string")
-        if not isinstance(kind, str) or kind not in PYTHON_TYPES:
+        if not isinstance(kind, str) or kind not in COLUMN_TYPES:
             raise UsageError(
                 f"{where}: column '{name}' has unknown type '{kind}'",
                 code="bad-universe",
-                hint=nearest(str(kind), PYTHON_TYPES),
+                hint=nearest(str(kind), COLUMN_TYPES),
             )
         column = str(spec.get("name", name)) if name == "key" else name
         if not _COLUMN_NAME.fullmatch(column):

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from registry.model.columns import Columns
 from registry.sql.collections import names_of
 from registry.sql.dataset_types import all_types
+from registry.sql.datasets import recorded_uris
 from registry.sql.fixed_tables import IdType
 from registry.sql.keys import check_ids
 from registry.sql.session import Session
@@ -171,18 +172,12 @@ def remove(
     """
     rows = Columns({"id": ids})
     check_ids(rows)
-    a, d = session.schema["artifact"], session.schema["dataset"]
-    table = d if purge else a
+    table = session.schema["dataset" if purge else "artifact"]
     with session.stash(rows, {"id": IdType()}, key=("id",)) as stash:
         refuse(_holders(session, stash))
         # Only rows are left then that stay.
         n_rows = session.execute(sa.delete(table).where(table.c.id.in_(sa.select(stash.c.id))))
-    shared: set[str] = set()
-    if uris:
-        with session.stash(Columns({"uri": list(uris)}), {"uri": a.c.uri.type}, key=("uri",)) as named:
-            left = sa.select(a.c.uri).where(a.c.uri.in_(sa.select(named.c.uri)))
-            shared = set(session.fetch(left)["uri"].tolist())
-    return n_rows, shared
+    return n_rows, recorded_uris(session, uris) if uris else set()
 
 
 def _holders(session: Session, stash: sa.FromClause) -> dict[str, int]:

@@ -168,7 +168,6 @@ class Recorder:
         self._queue: queue.SimpleQueue[QuantumOutcome | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
-        self.n_recorded = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -215,7 +214,6 @@ class Recorder:
                 outdone = [outcome for outcome in batch if outcome is not last[outcome.ordinal]]
                 with registry.write() as change:
                     record_outcomes(change, self._graph, list(last.values()), outdone=outdone)
-                self.n_recorded += len(batch)
 
     def _gather(self) -> tuple[list[QuantumOutcome], bool]:
         """Wait for outcomes; return a batch, and whether there may be more."""

@@ -210,16 +210,6 @@ class Scheduler:
         """
         return int(self._root[number])
 
-    def unfinished(self) -> Index:
-        """Return the quanta that are neither done nor failed nor blocked.
-
-        Returns
-        -------
-        numpy.ndarray
-            Their numbers, rising.
-        """
-        return np.flatnonzero(self._state <= _RUNNING)
-
     def running(self) -> npt.NDArray[np.bool_]:
         """Tell which quanta are handed out.
 

@@ -11,7 +11,7 @@ from stage.graph.table import Csr, Ints
 if TYPE_CHECKING:
     from stage.graph.graph import QuantumGraph
 
-__all__ = ["compute_dependencies", "producers"]
+__all__ = ["compute_dependencies", "consumers", "producers"]
 
 
 def producers(graph: QuantumGraph) -> Ints:
@@ -34,6 +34,30 @@ def producers(graph: QuantumGraph) -> Ints:
                 csr = task.edges[connection.name]
                 out[_datasets(graph, connection.dataset_type, csr)] = csr.rows() + layout.offset
     return out
+
+
+def consumers(graph: QuantumGraph) -> Csr:
+    """Return the quanta that read each dataset.
+
+    Parameters
+    ----------
+    graph : QuantumGraph
+        The graph.
+
+    Returns
+    -------
+    Csr
+        One list of ordinals a dataset, rising and without repeats.
+    """
+    datasets, quanta = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for task, layout in zip(graph.task_rows, graph.layout.tasks, strict=True):
+        for connection in task.connections:
+            if connection.is_input:
+                csr = task.edges[connection.name]
+                datasets.append(_datasets(graph, connection.dataset_type, csr))
+                quanta.append(csr.rows() + layout.offset)
+    pairs = np.unique((np.concatenate(datasets) << 32) | np.concatenate(quanta))
+    return Csr.from_pairs(graph.n_datasets, pairs >> 32, pairs & 0xFFFFFFFF)
 
 
 def compute_dependencies(graph: QuantumGraph) -> Csr:

@@ -52,7 +52,7 @@ def test_a_bad_pattern_is_refused(pattern: str) -> None:
 
 def test_a_name_is_inferred_from_the_directory() -> None:
     """The last part of the directory is the name."""
-    assert infer_name("/work/deep-field/") == "deep-field"
+    assert infer_name("/surveys/deep-field/") == "deep-field"
 
 
 @pytest.mark.parametrize("directory", [".", "..", "a/../b", "work/.", "-/a b", ".hidden"])

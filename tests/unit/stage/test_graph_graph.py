@@ -11,7 +11,7 @@ import pytest
 
 from registry.errors import NotFoundError
 from registry.model.refs import derived_id
-from stage.graph.dependencies import producers
+from stage.graph.dependencies import consumers, producers
 from stage.graph.layout import QUANTUM_IDS
 from sync.paths import artifact_stem
 from tests.graph_helpers import chain_graph
@@ -95,6 +95,24 @@ def test_producers_are_known_for_each_dataset():
     assert by_role["raw"].tolist() == [-1] * 5
     assert [0, 1, 2, 3, 4] == by_role["stage0"].tolist() == by_role["task0_log"].tolist()
     assert by_role["packages"].tolist() == [-1]
+
+
+def test_consumers_are_known_for_each_dataset():
+    """Each dataset lists the quanta that read it, whichever their task; outputs have none."""
+    readers = consumers(GRAPH)
+    of = {
+        t.name: [readers.of(t.offset + i).tolist() for i in range(t.n_datasets)] for t in GRAPH.layout.types
+    }
+    assert of["raw"] == [[0], [1], [2], [3], [4]]
+    assert [11, 11] == [i for quanta in of["stage1"][1:3] for i in quanta]
+    assert not any(of["task0_log"])
+    listed = [
+        (ref.id, i)
+        for i in range(GRAPH.n_quanta)
+        for refs in GRAPH.quantum(i).inputs.values()
+        for ref in refs
+    ]
+    assert len(set(listed)) == len(readers.indices)
 
 
 def test_rows_for_the_registry_have_compact_data_ids():

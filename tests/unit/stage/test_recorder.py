@@ -104,7 +104,6 @@ def test_recorder_records_everything_by_its_end(tmp_path: Path) -> None:
             recorder.add(outcome)
             time.sleep(0.002)
 
-    assert recorder.n_recorded == 9
     assert lab.status() == {"succeeded": 9}
 
 
