@@ -10,8 +10,8 @@ from registry.model.columns import Columns
 from registry.model.dimensions import DimensionUniverse
 from registry.model.times import Timespan
 from registry.sql import associations as association_rows
+from registry.sql import collection_digest, dataset_types, deletion, holdings, listing, memberships
 from registry.sql import collections as collection_rows
-from registry.sql import dataset_types, deletion, holdings, listing, memberships
 from registry.sql.session import Session
 
 __all__ = ["CollectionLookups"]
@@ -136,6 +136,28 @@ class CollectionLookups:
             If a name (that is no pattern) does not exist.
         """
         return holdings.summary(self._session, self._search(collections))
+
+    def content_digests(
+        self, collections: Sequence[str], dataset_types: Sequence[str], *, leave_out: Container[str] = ()
+    ) -> dict[str, str]:
+        """Return a text for each collection that changes when what a search finds in it may do.
+
+        Parameters
+        ----------
+        collections : sequence of str
+            Names and patterns.
+        dataset_types : sequence of str
+            The types that matter; those that are not registered hold nothing.
+        leave_out : container of str
+            Collections that do not count, also where a chain has them.
+
+        Returns
+        -------
+        dict of str to str
+            Name to digest; names of which there is no collection are absent. Cheap, since no rows are read out of the
+            database; to be compared with one that the same repository gave.
+        """
+        return collection_digest.content_digests(self._session, collections, dataset_types, leave_out)
 
     def search_path(self, names: Sequence[str]) -> list[str]:
         """Flatten names into the order in which they are searched.

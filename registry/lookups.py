@@ -7,7 +7,7 @@ from typing import Any
 
 from registry.collection_lookups import CollectionLookups
 from registry.model.collections import CollectionType
-from registry.model.columns import Columns
+from registry.model.columns import Array, Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.records import Artifact
 from registry.model.refs import DatasetRef
@@ -106,7 +106,14 @@ class Lookups(CollectionLookups):
                 return calibrations.find_in_time(self._session, found, data, path, span)
         return datasets.find(self._session, found, data, path)
 
-    def find_calibrations(self, dataset_type: str, collections: Sequence[str], table: Columns) -> Columns:
+    def find_calibrations(
+        self,
+        dataset_type: str,
+        collections: Sequence[str],
+        table: Columns,
+        *,
+        times: tuple[Array, Array] | None = None,
+    ) -> Columns:
         """Return the first dataset in a search path for each of many data IDs, each at its own time.
 
         Parameters
@@ -118,6 +125,9 @@ class Lookups(CollectionLookups):
         table : Columns
             Data IDs: the dimensions that the type needs, or others whose records imply them. The time of each is that
             of its most precise dimension that has one, as ``exposure`` or ``visit``.
+        times : (numpy.ndarray, numpy.ndarray), optional
+            Begin and end of the time of each row in TAI nanoseconds, equal where it has none: for data IDs whose
+            records are elsewhere.
 
         Returns
         -------
@@ -138,7 +148,7 @@ class Lookups(CollectionLookups):
         A fixed number of statements.
         """
         found = dataset_types.find_type(self._session, dataset_type)
-        return bulk_lookups.find_many(self._session, found, self._search(collections), table)
+        return bulk_lookups.find_many(self._session, found, self._search(collections), table, times)
 
     def dataset(self, id: bytes) -> DatasetRef:  # noqa: A002 - what it is called everywhere
         """Return the dataset of an id.

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from registry.lookups import Lookups
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionGroup
+from registry.provenance_lookups import ProvenanceLookups
 from registry.queries.constraints import Constraints, Join
-from registry.sql import dataset_types, datasets, marks, provenance
+from registry.sql import dataset_types, datasets, marks, provenance, records
 from registry.sql.collections import check_order
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Snapshot", "query_of"]
 
 
-class Snapshot(Lookups):
+class Snapshot(ProvenanceLookups):
     """One state of a registry, from which everything can be read.
 
     Made by `Registry.read`; usable only within that block. Every question costs a number of statements that does
@@ -70,10 +70,13 @@ class Snapshot(Lookups):
         QueryError
             If `where` is not understood.
         """
+        found = self.universe.element(element)
+        if keys is not None and records.are_keys(found, keys) and not (where or bind or data_id):
+            return records.keyed_records(self._session, found, keys)
         from registry.queries.statements import record_statement
 
         asked = _asked(where, bind, data_id, table=keys)
-        with record_statement(self._session, self.universe.element(element), asked) as statement:
+        with record_statement(self._session, found, asked) as statement:
             return self._session.fetch(statement)
 
     def data_ids(

@@ -8,7 +8,15 @@ from typing import Any, Protocol
 
 from blake3 import blake3
 
-__all__ = ["Hasher", "canonical_json", "digest_bytes", "digest_json", "digest_rows", "new_hasher"]
+__all__ = [
+    "Hasher",
+    "canonical_json",
+    "digest_bytes",
+    "digest_json",
+    "digest_rows",
+    "digest_short",
+    "new_hasher",
+]
 
 
 class Hasher(Protocol):
@@ -57,6 +65,22 @@ def digest_bytes(data: bytes) -> str:
         ``blake3:`` and 64 hexadecimal digits.
     """
     return "blake3:" + blake3(data).hexdigest()
+
+
+def digest_short(data: bytes | memoryview) -> bytes:
+    """Return a short digest of `data`, for many small parts of one file.
+
+    Parameters
+    ----------
+    data : bytes
+        Any bytes.
+
+    Returns
+    -------
+    bytes
+        The first 16 of its BLAKE3 digest.
+    """
+    return blake3(data).digest(16)
 
 
 def canonical_json(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from registry.model.columns import Array, group_codes
+from registry.model.columns import Array, group_codes, unique_values
 
 __all__ = ["Members", "Times", "first_in_time", "row_in"]
 
@@ -101,7 +101,7 @@ def first_in_time(asked: Times, held: Members) -> tuple[Array, Array]:
     n = len(asked.code)
     found, other = _always(asked, held), np.full(n, -1)
     place = np.where(found >= 0, held.position[found], _NOWHERE) if len(held.code) else np.full(n, _NOWHERE)
-    for position in np.unique(held.position[held.dated]).tolist():
+    for position in unique_values(held.position[held.dated]).tolist():
         rows = np.flatnonzero(held.dated & (held.position == position))
         rows = rows[np.lexsort((held.begin[rows], held.code[rows]))]
         still = np.flatnonzero((place > position) & (asked.begin < asked.end))
@@ -128,7 +128,7 @@ def _valid(asked: Times, held: Members, rows: Array) -> tuple[Array, Array]:
     `rows` are members of one position, in order of thing and time. Those of a thing do not overlap, so their ends are
     in order too: what begins before the end of the time, less what ends before its begin, is valid in it.
     """
-    begins, ends = np.unique(held.begin[rows]), np.unique(held.end[rows])
+    begins, ends = unique_values(held.begin[rows]), unique_values(held.end[rows])
     things, code = np.unique(held.code[rows], return_inverse=True)
     thing = row_in([asked.code], [things])
     width = max(len(begins), len(ends)) + 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from registry.model import regions
-from registry.model.columns import Array
+from registry.model.columns import Array, unique_values
 
 __all__ = ["circles", "pixel_rows"]
 
@@ -108,7 +108,7 @@ def _polygons(
     """Return the polygons among regions by number of corners: their numbers, and (corner, axis, polygon)."""
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
     out = []
-    for length in np.unique(lengths).tolist():
+    for length in unique_values(lengths).tolist():
         n, odd = divmod(length - 1, _BYTES_A_VERTEX)
         index = np.flatnonzero(lengths == length)
         if odd or not 3 <= n <= most_corners or len(index) < fewest:

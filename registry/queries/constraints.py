@@ -27,10 +27,13 @@ class Join(NamedTuple):
         Their type.
     collections : tuple of str or None
         Where they are looked for; None for every RUN.
+    besides : Columns or None
+        Data IDs of such datasets that are elsewhere, as `registry.overlay.existing` returns them: these count too.
     """
 
     dataset_type: str
     collections: tuple[str, ...] | None
+    besides: Columns | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Constraints:
         Datasets that exist.
     table : Columns or None
         Data IDs, of some dimensions, to keep to.
+    given : tuple of Columns
+        Data IDs of datasets that exist elsewhere, as `registry.overlay.existing` returns them: one table for each dataset that
+        must exist.
     """
 
     wheres: tuple[str, ...] = ()
@@ -59,6 +65,7 @@ class Constraints:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     joins: tuple[Join, ...] = ()
     table: Columns | None = None
+    given: tuple[Columns, ...] = ()
 
     @cached_property
     def where(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from registry.model.collections import CollectionType
 from registry.sql import collections as collection_rows
 from registry.sql import dataset_types, datasets
+from registry.sql.given import given_members, with_given
 from registry.sql.keys import with_checked_keys
 
 if TYPE_CHECKING:
@@ -102,12 +103,18 @@ def _joined(session: Session, group: DimensionGroup, asked: Constraints, stack: 
 
     out = []
     known = _known(session, group, asked) if asked.joins else {}
-    for i, (dataset_type, names) in enumerate(asked.joins):
+    for i, (dataset_type, names, besides) in enumerate(asked.joins):
         found = dataset_types.find_type(session, dataset_type)
         path = search_path(session, names)
         there = stack.enter_context(datasets.exists_query(session, found, path, known))
+        if besides is not None:
+            there = stack.enter_context(with_given(session, there, besides))
         # One type may be asked for in two places.
         out.append(Member(there.alias(f"where_{i}_{dataset_type}"), found.type.dimensions.required, ()))
+    for i, rows in enumerate(asked.given):
+        there = stack.enter_context(given_members(session, rows))
+        dims = tuple(n for n in rows.names if n in group.universe.elements)
+        out.append(Member(there.alias(f"given_{i}"), dims, ()))
     return out
 
 

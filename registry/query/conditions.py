@@ -217,6 +217,7 @@ class ConditionBinder(TermBinder):
                     position=position,
                     code="query-missing-governor",
                     hint=f"Add {governor} = '…' AND.",
+                    context={"governor": governor},
                 )
 
 

@@ -18,7 +18,7 @@ _HINTS = (
     (r"\b(TRUE|FALSE)\b", "A truth value stands alone: x, or NOT x."),
     (r'["`]', "Strings have single quotes; names have none."),
     (r"&&|\|\|", "Write AND, OR."),
-    (r"\\'|''", "A string cannot hold a quote: give it as a bind value, :name."),
+    (r"\\'|''", "A string cannot hold a quote: give it as a bind value, :name, or in a table of data IDs."),
     (r"\d\.\d+\.\.|\.\.\s*\d*\.\d", "Ranges are of integers."),
     (r"\.\.", "Write first..last or first..last:step, with integers."),
     (r"%\s*[sd(]|\$|\?|[{}]|:\s*(\d|$)|::", "Values are given beside the expression, under a name: :name."),

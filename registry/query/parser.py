@@ -47,8 +47,12 @@ def parse(text: str) -> ast.Expression | None:
     QueryError
         If it cannot be understood; shows where.
     """
-    if not text.strip():
-        return None
+    return _expression(text) if text.strip() else None
+
+
+@lru_cache(maxsize=32)
+def _expression(text: str) -> ast.Expression:
+    """Read an expression once, though several parts of a question need its tree, which nobody can change."""
     _check_text(text)
     root = _parse(text)
     _check_size(text, root)

@@ -25,9 +25,16 @@ from registry.sql.session import ORDINAL, Session
 __all__ = ["find_many"]
 
 _BEGIN, _END = "timespan_begin", "timespan_end"
+_ALL_TIME = np.iinfo(np.int64)
 
 
-def find_many(session: Session, found: TypeEntry, entries: Sequence[Entry], table: Columns) -> Columns:
+def find_many(
+    session: Session,
+    found: TypeEntry,
+    entries: Sequence[Entry],
+    table: Columns,
+    times: tuple[Array, Array] | None = None,
+) -> Columns:
     """Return the first dataset in a search path for each of many data IDs, at the time of each.
 
     Parameters
@@ -40,6 +47,9 @@ def find_many(session: Session, found: TypeEntry, entries: Sequence[Entry], tabl
         The path.
     table : Columns
         Data IDs: the dimensions that the type needs, or others whose records imply them, and what tells the time.
+        Where no dimension does, whatever is valid at any time is found, if it is all that a collection holds.
+    times : (numpy.ndarray, numpy.ndarray), optional
+        Begin and end of the time of each row, equal where it has none. By default records here tell.
 
     Returns
     -------
@@ -62,7 +72,7 @@ def find_many(session: Session, found: TypeEntry, entries: Sequence[Entry], tabl
     path = holding(session, found, entries)
     rows = with_checked_keys(session.schema.universe, table, table.names)
     asked = _completed(session, found, rows.with_column(ORDINAL, np.arange(table.n_rows)))
-    begin, end = _times(session, asked)
+    begin, end = _times(session, asked) if times is None else _chosen(times, asked[ORDINAL])
     held = _held(session, found, path, asked.unique(required), (begin, end))
     names = [np.concatenate([asked[n], held[n]]) for n in required]
     codes = group_codes(names) if names else np.zeros(asked.n_rows + held.n_rows, np.int64)
@@ -112,10 +122,12 @@ def _records(session: Session, element: DimensionElement, rows: Columns, names: 
 
 
 def _times(session: Session, rows: Columns) -> tuple[Array, Array]:
-    """Return begin and end of the time of each row; equal where it has none."""
+    """Return begin and end of the time of each row: all time where no dimension tells it, equal where it has none."""
     element = temporal_element(session.schema.universe, rows)
+    if element is None:
+        return np.full(rows.n_rows, _ALL_TIME.min), np.full(rows.n_rows, _ALL_TIME.max)
     begin, end = np.zeros(rows.n_rows, np.int64), np.zeros(rows.n_rows, np.int64)
-    if element is None or not rows.n_rows:
+    if not rows.n_rows:
         return begin, end
     records = _records(session, element, rows, [_BEGIN, _END])
     none = np.array(None)
@@ -124,6 +136,11 @@ def _times(session: Session, rows: Columns) -> tuple[Array, Array]:
     there = at >= 0
     begin[there], end[there] = (records[n][at[there]].astype(np.int64) for n in (_BEGIN, _END))
     return begin, end
+
+
+def _chosen(times: tuple[Array, Array], rows: Array) -> tuple[Array, Array]:
+    begin, end = times
+    return begin[rows], end[rows]
 
 
 def _held(

@@ -11,7 +11,7 @@ from registry.errors import ConflictError, NotFoundError, UsageError, nearest
 from registry.model.collections import CollectionType, check_collection_name, check_no_cycle
 from registry.model.columns import Columns
 from registry.sql.collections import Entry, children_below, entry, existing, existing_of, other_type
-from registry.sql.plain import insert_from
+from registry.sql.loading import insert_from
 from registry.sql.session import Session
 
 __all__ = ["extend_chain", "pop_chain", "prepend_chain", "register", "remove_from_chain", "set_chain"]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +19,7 @@ from registry.errors import NotFoundError, StorageError
 from registry.sql.engine import READ_TIMEOUT_S
 from registry.sql.failures import translated
 
-__all__ = ["open_file"]
+__all__ = ["open_file", "open_nowhere"]
 
 
 def open_file(path: Path, *, writable: bool, create: bool) -> sa.Connection:
@@ -48,19 +51,63 @@ def open_file(path: Path, *, writable: bool, create: bool) -> sa.Connection:
         _check_file(path)
     mode = "rwc" if create else ("rw" if writable else "ro")
 
-    def creator() -> sqlite3.Connection:
+    def dial() -> sqlite3.Connection:
         never_changes = mode == "ro" and _needs_immutable(path)
         return _connect(path, f"mode={mode}" + ("&immutable=1" if never_changes else ""))
 
-    engine = sa.create_engine("sqlite://", creator=creator, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with translated(place):
-        connection = engine.connect()
+        connection = _connected(dial)
         try:
             _prepare(connection.connection.driver_connection, writable=writable)
         except sqlite3.Error:
             connection.close()
             raise
     return connection
+
+
+def open_nowhere() -> sa.Connection:
+    """Connect to an empty database of its own, which is gone when it is closed.
+
+    Returns
+    -------
+    sqlalchemy.Connection
+        In driver autocommit mode. References between tables are not checked. What does not fit into the cache is
+        put into a file without a name.
+    """
+
+    def creator() -> sqlite3.Connection:
+        return sqlite3.connect("", isolation_level=None, cached_statements=256)
+
+    with translated("a temporary database"):
+        connection = _connected(creator)
+        driver: Any = connection.connection.driver_connection
+        for pragma in (
+            "journal_mode = MEMORY",
+            "synchronous = OFF",
+            "temp_store = MEMORY",
+            "cache_size = -262144",
+        ):
+            driver.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+_dialling = threading.local()
+"""How this thread gets to what it is about to connect to."""
+
+
+def _dial() -> sqlite3.Connection:
+    return _dialling.way()  # type: ignore[no-any-return]
+
+
+@cache
+def _engine() -> sa.Engine:
+    """Return the one engine of all files, so that a statement is compiled once for all; it keeps no connection."""
+    return sa.create_engine("sqlite://", creator=_dial, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+
+def _connected(way: Callable[[], sqlite3.Connection]) -> sa.Connection:
+    _dialling.way = way
+    return _engine().connect()
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:

@@ -18,7 +18,8 @@ from registry.sql.diagnose import first_duplicate, first_existing, first_unrefer
 from registry.sql.dimensions import missing_record
 from registry.sql.failures import ConstraintViolation
 from registry.sql.keys import check_columns, check_ids, check_values, key_text, with_checked_keys
-from registry.sql.plain import insert_from, insert_rows
+from registry.sql.loading import insert_from
+from registry.sql.plain import insert_rows
 from registry.sql.session import ORDINAL, Session
 
 __all__ = ["insert_artifacts", "insert_datasets"]

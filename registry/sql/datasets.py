@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from registry.errors import NotFoundError
@@ -169,7 +168,7 @@ def existing_ids(session: Session, ids: Sequence[bytes]) -> set[bytes]:
     ):
         # A new registry is filled by asking first what of very much it has.
         return set()
-    with session.stash(Columns({"id": ids}), {"id": IdType()}) as stash:
+    with session.stash(Columns({"id": sorted(set(ids))}), {"id": IdType()}, key=["id"]) as stash:
         return set(session.fetch(sa.select(d.c.id).where(d.c.id.in_(sa.select(stash.c.id))))["id"].tolist())
 
 
@@ -212,35 +211,45 @@ def datasets_by_id(session: Session, ids: Sequence[bytes], *, artifacts: bool) -
     dict of str to Columns
         By dataset type name; ordered by id. Two statements, and one a dataset type.
     """
-    d = session.schema["dataset"]
-    with session.stash(Columns({"id": ids}), {"id": IdType()}) as stash:
-        wanted = sa.select(d.c.id, d.c.dataset_type_id, d.c.run_id).where(d.c.id.in_(sa.select(stash.c.id)))
-        rows = session.fetch(wanted.order_by(d.c.id))
+    d, wanted = session.schema["dataset"], Columns({"id": sorted(set(ids))})
+    if not wanted.n_rows:
+        return {}
     out = {}
-    numbers = rows["dataset_type_id"]
-    for found in all_types(session):
-        chosen = np.flatnonzero(numbers == found.id)
-        if len(chosen):
-            out[found.type.name] = _of_type(session, found, rows.take(chosen), artifacts=artifacts)
-    return out
+    with session.stash(wanted, {"id": IdType()}, key=["id"]) as stash:
+        here = stash.join(d, d.c.id == stash.c.id)
+        kind = d.c.dataset_type_id
+        counts = session.fetch(sa.select(kind, sa.func.count().label("n")).select_from(here).group_by(kind))
+        numbers = dict(counts.rows())
+        types = {found.id: found for found in all_types(session) if found.id in numbers}
+        if not types:
+            return {}
+        # What most of them are is read by the ids as they are here: to hand these over again costs as much as to read.
+        most = max(types, key=numbers.__getitem__)
+        out[types[most].type.name] = _of_type(session, types[most], stash, artifacts=artifacts)
+        if len(types) > 1:
+            others = session.fetch(sa.select(stash.c.id, kind).select_from(here).where(kind != most))
+    for number, found in types.items():
+        if number != most:
+            chosen = others.take(others["dataset_type_id"] == number).select(["id"])
+            with session.stash(chosen, {"id": IdType()}, key=["id"]) as stash:
+                out[found.type.name] = _of_type(session, found, stash, artifacts=artifacts)
+    return {found.type.name: out[found.type.name] for found in types.values()}
 
 
-def _of_type(session: Session, found: TypeEntry, rows: Columns, *, artifacts: bool) -> Columns:
+def _of_type(session: Session, found: TypeEntry, stash: sa.FromClause, *, artifacts: bool) -> Columns:
+    """Return the datasets of one type among those whose ids were handed over."""
     group = found.type.dimensions
-    t, a = session.schema.tags(group), session.schema["artifact"]
-    types: dict[str, sa.types.TypeEngine[Any]] = {"id": IdType(), "run_id": sa.Integer()}
+    d, t, a = session.schema["dataset"], session.schema.tags(group), session.schema["artifact"]
     names = [*group.required, "id", "run", *(ARTIFACT_COLUMNS if artifacts else ())]
-    with session.stash(rows, types, key=["id"]) as stash:
-        same = sa.and_(
-            t.c.dataset_id == stash.c.id, t.c.collection_id == stash.c.run_id, t.c.dataset_type_id == found.id
-        )
-        source: sa.FromClause = stash.join(t, same)
-        columns = [*(t.c[n] for n in group.required), stash.c.id, stash.c.run_id]
-        if artifacts:
-            source = source.outerjoin(a, a.c.id == stash.c.id)
-            columns += [a.c[n] for n in ARTIFACT_COLUMNS]
-        found_rows = session.fetch(sa.select(*columns).select_from(source).order_by(stash.c.id))
-        return with_run_names(session, found_rows, names)
+    source = stash.join(d, sa.and_(d.c.id == stash.c.id, d.c.dataset_type_id == found.id))
+    same = (t.c.dataset_id == stash.c.id, t.c.collection_id == d.c.run_id, t.c.dataset_type_id == found.id)
+    source = source.join(t, sa.and_(*same))
+    columns = [*(t.c[n] for n in group.required), stash.c.id, d.c.run_id]
+    if artifacts:
+        source = source.outerjoin(a, a.c.id == stash.c.id)
+        columns += [a.c[n] for n in ARTIFACT_COLUMNS]
+    rows = session.fetch(sa.select(*columns).select_from(source).order_by(stash.c.id))
+    return with_run_names(session, rows, names)
 
 
 def count_datasets(session: Session, collections: Sequence[str] | None) -> Columns:

@@ -14,9 +14,8 @@ from registry.model.dimensions import DimensionElement
 from registry.sql.diagnose import first_duplicate, first_existing, first_unreferenced
 from registry.sql.failures import ConstraintViolation
 from registry.sql.keys import check_columns, check_values, key_text, with_checked_keys
-from registry.sql.loading import load_rows
+from registry.sql.loading import insert_from, load_rows
 from registry.sql.overlaps import insert_overlaps
-from registry.sql.plain import insert_from
 from registry.sql.session import ORDINAL, Session
 
 __all__ = ["OnRecord", "insert_records"]

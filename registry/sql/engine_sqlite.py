@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateTable
 
 from registry.errors import BusyError, IntegrityError, StageError, StorageError
 from registry.model.columns import Columns
-from registry.sql.connect_sqlite import open_file
+from registry.sql.connect_sqlite import open_file, open_nowhere
 from registry.sql.engine import READ_TIMEOUT_S, Database, sqlite_path
 from registry.sql.failures import translate, translated
+from registry.sql.rows_sqlite import insert_columns
 
-__all__ = ["SqliteDatabase", "open_sqlite"]
+__all__ = ["SqliteDatabase", "open_sqlite", "open_temporary"]
 
-_Stash = tuple[sa.Table, str, str]
+_Stash = tuple[sa.TableClause, str, str]
+
+_STASHES: dict[object, _Stash] = {}
+"""Temporary tables and their statements, as they were made before for any file: by name, key and columns."""
+_MANY_STASHES = 2000
 
 
 @dataclass
@@ -43,7 +47,6 @@ class SqliteDatabase(Database):
     """
 
     timeout_s: float = READ_TIMEOUT_S
-    _stashes: dict[object, _Stash] = field(default_factory=dict, init=False)
 
     @property
     def url(self) -> str:
@@ -203,14 +206,15 @@ class SqliteDatabase(Database):
 
         Notes
         -----
-        SQLite guesses how many rows a condition leaves. Where it guesses that a collection holds ten datasets, it
-        reads rows handed over without a key once for each dataset; see also `index`.
+        Of a table that was not counted SQLite guesses that it has a million rows. Rows handed over are counted, or it
+        would as soon read a whole table of the registry, and look each of its rows up among them.
         """
         table, create, fill = self._stash_table(name, types, key)
         try:
             self.run(create)
             with translated(self.place):
-                self.driver.executemany(fill, zip(*(rows[n].tolist() for n in types), strict=True))
+                insert_columns(self.driver, fill, [rows[n] for n in types])
+                self.driver.execute(f"ANALYZE temp.{name}")
             yield table
         except BaseException:
             # The first error is the one to tell; after a failed disk not even this may work.
@@ -223,21 +227,22 @@ class SqliteDatabase(Database):
         self, name: str, types: Mapping[str, sa.types.TypeEngine[Any]], key: tuple[str, ...]
     ) -> _Stash:
         known = (name, key, tuple((n, str(t)) for n, t in types.items()))
-        found = self._stashes.get(known)
+        found = _STASHES.get(known)
         if found is None:
-            columns = [sa.Column(n, t, primary_key=n in key, autoincrement=False) for n, t in types.items()]
+            quote = self.dialect.identifier_preparer.quote
+            names = [quote(n) for n in types]
+            columns = [f"{n} {t.compile(self.dialect)}" for n, t in zip(names, types.values(), strict=True)]
             # One INTEGER as key is SQLite's own row number: rows come out in its order without sorting.
             numbered = len(key) == 1 and type(types[key[0]]) is sa.Integer
-            table = sa.Table(
-                name,
-                sa.MetaData(),
-                *columns,
-                prefixes=["TEMPORARY"],
-                sqlite_with_rowid=not key or numbered,
-            )
-            create = str(CreateTable(table).compile(dialect=self.dialect))
-            fill = str(sa.insert(table).compile(dialect=self.dialect))
-            found = self._stashes[known] = (table, create, fill)
+            if key:
+                columns.append(f"PRIMARY KEY ({', '.join(map(quote, key))})")
+            tail = " WITHOUT ROWID" if key and not numbered else ""
+            create = f"CREATE TEMPORARY TABLE {name} ({', '.join(columns)}){tail}"
+            fill = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+            table = sa.table(name, *(sa.column(n, t) for n, t in types.items()))
+            if len(_STASHES) >= _MANY_STASHES:
+                _STASHES.clear()
+            found = _STASHES[known] = (table, create, fill)
         return found
 
     def index(self, stash: sa.FromClause, names: Sequence[str]) -> None:
@@ -250,7 +255,7 @@ class SqliteDatabase(Database):
         names : sequence of str
             Its columns.
         """
-        if not isinstance(stash, sa.Table) or not names:
+        if not isinstance(stash, sa.TableClause) or not names:
             return
         quote_name = self.dialect.identifier_preparer.quote
         listed = ", ".join(quote_name(c) for c in names)
@@ -285,7 +290,6 @@ class SqliteDatabase(Database):
         """Give the connection back."""
         with translated(self.place):
             self.connection.close()
-            self.connection.engine.dispose()
 
     def _wait_for(self, timeout_s: float) -> None:
         if timeout_s != self.timeout_s:
@@ -329,3 +333,20 @@ def open_sqlite(url: sa.URL, *, writable: bool, create: bool) -> SqliteDatabase:
     path = sqlite_path(url)
     connection = open_file(path, writable=writable, create=create)
     return SqliteDatabase(str(path), connection, connection.connection.driver_connection, writable)
+
+
+def open_temporary(place: str) -> SqliteDatabase:
+    """Make an empty database that is gone when it is closed.
+
+    Parameters
+    ----------
+    place : str
+        What errors about its rows are to call it.
+
+    Returns
+    -------
+    SqliteDatabase
+        Open for writing.
+    """
+    connection = open_nowhere()
+    return SqliteDatabase(place, connection, connection.connection.driver_connection, writable=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from registry.model.columns import Array, Columns, group_codes
+from registry.model.columns import Array, Columns, group_codes, unique_values
 from registry.model.dimensions import DimensionElement
 from registry.sql.loading import load_rows
 from registry.sql.session import Session
@@ -87,7 +87,7 @@ def _near(session: Session, other: DimensionElement, pixel: Array) -> tuple[Colu
     overlap, records = session.schema.overlap(other.name), session.schema.dimension(other.name)
     keys = list(other.required)
     with session.stash(
-        Columns({"skypix": np.unique(pixel)}), {"skypix": sa.BigInteger()}, key=("skypix",)
+        Columns({"skypix": unique_values(pixel)}), {"skypix": sa.BigInteger()}, key=("skypix",)
     ) as stash:
         near = overlap.join(stash, overlap.c.skypix == stash.c.skypix)
         touched = session.fetch(sa.select(*(overlap.c[n] for n in keys), overlap.c.skypix).select_from(near))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,75 +12,13 @@ from registry.model.columns import Columns
 from registry.model.refs import id_text
 from registry.sql.diagnose import first_duplicate, first_existing, first_unreferenced
 from registry.sql.failures import ConstraintViolation
+from registry.sql.keys import check_values
+from registry.sql.loading import OnExisting, insert_from, load_rows
 from registry.sql.session import ORDINAL, Session
 
-__all__ = [
-    "PLAIN_TABLES",
-    "OnExisting",
-    "delete_rows",
-    "insert_from",
-    "insert_rows",
-    "plain_table",
-    "read_table",
-]
+__all__ = ["PLAIN_TABLES", "OnExisting", "delete_rows", "insert_rows", "plain_table", "read_table"]
 
 PLAIN_TABLES = ("baseline", "campaign", "history", "journal", "push_ledger", "repository")
-
-OnExisting = Literal["error", "skip", "replace"]
-
-
-def insert_from(
-    session: Session, table: sa.Table, names: list[str], rows: sa.Select[Any], on_existing: OnExisting
-) -> int:
-    """Insert what a query gives.
-
-    Parameters
-    ----------
-    session : Session
-        In a write transaction.
-    table : sqlalchemy.Table
-        Where.
-    names : list of str
-        Its columns, in the query's order.
-    rows : sqlalchemy.Select
-        The query; must have a WHERE or ORDER BY, without which SQLite's grammar is ambiguous here.
-    on_existing : {"error", "skip", "replace"}
-        What a row with a primary key that is taken does. Alternate keys always fail.
-
-    Returns
-    -------
-    int
-        Rows inserted or replaced.
-
-    Raises
-    ------
-    ConstraintViolation
-        If the database refuses a row.
-    """
-    standard = session.database.dialect.name == "postgresql"
-    key = [c.name for c in table.primary_key]
-    # Loading the dialect that is not in use takes as long as a small question.
-    module = import_module(f"sqlalchemy.dialects.{'postgresql' if standard else 'sqlite'}")
-    insert = module.insert(table).from_select(names, rows)
-    if on_existing == "skip":
-        insert = insert.on_conflict_do_nothing(index_elements=key)
-    elif on_existing == "replace":
-        rest = {n: insert.excluded[n] for n in names if n not in key}
-        if rest and not _may_only_add(session, table):
-            insert = insert.on_conflict_do_update(index_elements=key, set_=rest)
-        elif not rest:
-            insert = insert.on_conflict_do_nothing(index_elements=key)
-    n_rows = session.execute(insert)
-    session.database.written(table, n_rows)
-    return n_rows
-
-
-def _may_only_add(session: Session, table: sa.Table) -> bool:
-    """Tell whether this user may replace no row: asking for it would be refused even where none is there."""
-    if session.database.dialect.name != "postgresql":
-        return False
-    asked = "SELECT has_any_column_privilege(quote_ident(%s)::regclass, 'UPDATE')"
-    return not session.database.query(asked, [table.name])[0][0]
 
 
 def _last_of_each(stash: sa.FromClause, names: list[str], key: list[str]) -> sa.Select[Any]:
@@ -205,15 +143,30 @@ def insert_rows(session: Session, table: sa.Table, rows: Columns, on_existing: O
             )
     names = [c.name for c in table.c if c.name in rows]
     types = {n: table.c[n].type for n in names}
+    if session.takes_rows:
+        return _load(session, table, rows, types, on_existing)
     with session.stash(rows, types, numbered=True) as stash:
         chosen = sa.select(*(stash.c[n] for n in names)).where(sa.true()).order_by(stash.c[ORDINAL])
         key = [c.name for c in table.primary_key if c.name in rows]
-        if on_existing == "replace" and key and session.database.dialect.name == "postgresql":
+        if on_existing == "replace" and key:
             chosen = _last_of_each(stash, names, key)
         try:
             with session.savepoint():
                 return insert_from(session, table, names, chosen, on_existing)
         except ConstraintViolation as exc:
+            raise _explain(session, stash, table, exc) from exc
+
+
+def _load(
+    session: Session, table: sa.Table, rows: Columns, types: Mapping[str, Any], on_existing: OnExisting
+) -> int:
+    """Insert rows the quickest way; only what is refused is handed over, to be told."""
+    check_values(rows, types)
+    try:
+        with session.savepoint():
+            return load_rows(session, table, rows.select(list(types)), on_existing)
+    except ConstraintViolation as exc:
+        with session.stash(rows, types, numbered=True) as stash:
             raise _explain(session, stash, table, exc) from exc
 
 

@@ -17,7 +17,7 @@ from registry.sql.select import clause, fields_of
 from registry.sql.sky_pixels import LEVEL_BITS, pixel_pairs, touched_pixels
 from registry.sql.sources import Coarser, Relation, Sources
 
-__all__ = ["join_tables"]
+__all__ = ["join_tables", "related_on_sky"]
 
 _Pair = tuple[DimensionElement, DimensionElement]
 
@@ -75,16 +75,7 @@ def _related(
     Families of elements that the question relates itself, be it by ``OVERLAPS`` or by datasets that have both, are
     left as they are; all others are related by the overlaps of their most precise elements.
     """
-    space = _Families(question.group, question.group.universe.on_sky, pixels=True)
-    pairs = []
-    conditions = []
-    for condition in question.conditions:
-        pair = _pair(question, condition, Kind.REGION)
-        if pair is None or _share_a_table(*pair):
-            conditions.append(condition)
-        else:
-            pairs.append(pair)
-    pairs += space.unrelated(question, Kind.REGION)
+    pairs, conditions = _on_sky(question)
     pairs += _through_pixels(question, pairs)
     relations: list[Relation | Coarser] = [_relation(question, stack, a, b) for a, b in pairs]
     relations += _coarser(question.group)
@@ -93,6 +84,35 @@ def _related(
         one, other = (bound.Field(e.name, "timespan", Kind.TIMESPAN) for e in (a, b))
         conditions.append(bound.Overlaps(one, other, Kind.TIMESPAN))
     return relations, conditions
+
+
+def related_on_sky(question: Question) -> list[_Pair]:
+    """Return the elements whose regions touch in every answer, because the question says so or nothing else does.
+
+    Parameters
+    ----------
+    question : Question
+        The question; of what is given only the dimensions are looked at.
+
+    Returns
+    -------
+    list of (DimensionElement, DimensionElement)
+        Pixels of the sky may be among them.
+    """
+    return _on_sky(question)[0]
+
+
+def _on_sky(question: Question) -> tuple[list[_Pair], list[bound.Node]]:
+    """Find the elements whose regions touch, and the conditions that do not say this."""
+    pairs, conditions = [], []
+    for condition in question.conditions:
+        pair = _pair(question, condition, Kind.REGION)
+        if pair is None or _share_a_table(*pair):
+            conditions.append(condition)
+        else:
+            pairs.append(pair)
+    space = _Families(question.group, question.group.universe.on_sky, pixels=True)
+    return [*pairs, *space.unrelated(question, Kind.REGION)], conditions
 
 
 def _pair(question: Question, condition: bound.Node, kind: Kind) -> _Pair | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from registry.sql.fixed_tables import IdType
 from registry.sql.keys import check_parameters, check_values
 from registry.sql.schema import Schema
 
-__all__ = ["ORDINAL", "Session", "Statements"]
+__all__ = ["ORDINAL", "Session", "Statements", "statements_of"]
 
 ORDINAL = "ordinal"
 """Name of the column that numbers the rows of a stash in the order they were handed over."""
@@ -69,6 +70,26 @@ class Statements:
         return declared.dialect_impl(self.dialect).bind_processor(self.dialect)
 
 
+@lru_cache(maxsize=16)
+def statements_of(schema: Schema, dialect: sa.Dialect) -> Statements:
+    """Return the texts that were compiled before for these tables.
+
+    Parameters
+    ----------
+    schema : Schema
+        The tables; one object for all registries of a universe.
+    dialect : sqlalchemy.Dialect
+        The database's; one object for all files of SQLite.
+
+    Returns
+    -------
+    Statements
+        Of these two.
+    """
+    del schema  # names tell tables of one schema apart, not of two
+    return Statements(dialect)
+
+
 class Session:
     """What statements are run through, within one transaction.
 
@@ -99,6 +120,11 @@ class Session:
                 hint="Begin another one.",
             )
         return self._database
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether rows go straight into a table at no more cost than by way of a stash: there is no server to wait for."""
+        return self.database.dialect.name == "sqlite"
 
     def close(self) -> None:
         """Let nobody use it any longer."""

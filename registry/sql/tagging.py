@@ -16,7 +16,7 @@ from registry.sql.collections import Entry, existing_of
 from registry.sql.dataset_types import TypeEntry, all_types
 from registry.sql.fixed_tables import IdType
 from registry.sql.keys import check_ids, key_text
-from registry.sql.plain import insert_from
+from registry.sql.loading import insert_from
 from registry.sql.session import ORDINAL, Session
 
 __all__ = ["associate", "disassociate", "own_rows", "types_of"]

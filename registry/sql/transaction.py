@@ -9,7 +9,7 @@ from registry.errors import InternalError, UsageError
 from registry.sql.engine import Database
 from registry.sql.failures import ConstraintViolation, driver_errors, translate
 from registry.sql.schema import Schema
-from registry.sql.session import Session, Statements
+from registry.sql.session import Session, statements_of
 
 __all__ = ["Transactions"]
 
@@ -28,7 +28,7 @@ class Transactions:
     def __init__(self, database: Database, schema: Schema) -> None:
         self._database = database
         self._schema = schema
-        self._statements = Statements(database.dialect)
+        self._statements = statements_of(schema, database.dialect)
         self._session: Session | None = None
 
     @contextlib.contextmanager

@@ -20,7 +20,7 @@ from registry.sql.collections import Entry, existing_of
 from registry.sql.dataset_types import TypeEntry, find_type
 from registry.sql.fixed_tables import IdType
 from registry.sql.keys import check_columns, check_ids, key_text, with_checked_keys
-from registry.sql.plain import insert_from
+from registry.sql.loading import insert_from
 from registry.sql.session import ORDINAL, Session
 from registry.sql.tagging import own_rows, types_of
 
