@@ -6,7 +6,7 @@ import errno
 
 from registry.errors import AlreadyExistsError, NotFoundError, StageError, StorageError
 from sync.local_files import is_aside
-from sync.uris import Uri, redact
+from sync.uris import Uri, redact, redact_text
 
 __all__ = ["worded"]
 
@@ -41,10 +41,10 @@ class worded:  # noqa: N801 - reads as a word in `with worded(uri, "read")`
 def _as_ours(exc: OSError, what: str, verb: str) -> StageError:
     """Choose the error class and code by what the caller can do next."""
     if exc.filename and isinstance(exc.filename, str) and not is_aside(exc.filename):
-        what = exc.filename
+        what = redact(exc.filename)
     if exc.errno in {errno.ENOENT, errno.ENOTDIR} or isinstance(exc, FileNotFoundError):
         return NotFoundError(f"no such file: {what}", code="no-such-file", context={"uri": what})
-    reason = exc.strerror or str(exc) or type(exc).__name__
+    reason = redact_text(exc.strerror or str(exc) or type(exc).__name__)
     text = f"cannot {verb} {what}: {reason}"
     match exc.errno:
         case errno.EEXIST:

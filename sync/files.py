@@ -17,7 +17,7 @@ from registry.errors import NotFoundError, UsageError
 from sync import local_files as local
 from sync import remote_files as remote
 from sync.file_errors import worded
-from sync.tally import Tally
+from sync.tally import Tally, counted
 from sync.uris import Uri, absolute, is_absolute, is_local, join, local_path, local_text, redact
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "link",
     "list_files",
     "local_path",
+    "local_text",
     "read_bytes",
     "read_chunks",
     "read_range",
@@ -164,10 +165,8 @@ def checksum(uri: Uri) -> tuple[int, str]:
 
     Returns
     -------
-    size : int
-        Bytes.
-    checksum : str
-        As artifacts record it: ``blake3:…``.
+    (int, str)
+        The bytes, and the checksum as artifacts record it: ``blake3:…``.
 
     Raises
     ------
@@ -176,10 +175,9 @@ def checksum(uri: Uri) -> tuple[int, str]:
     StorageError
         If it cannot be read.
     """
-    tally = Tally()
-    for chunk in read_chunks(uri):
-        tally.take(chunk)
-    return tally.size, tally.checksum
+    path = local_text(uri)
+    with worded(uri, "read"):
+        return counted(remote.chunks(os.fspath(uri))) if path is None else local.checksum(path)
 
 
 def exists(uri: Uri) -> bool:

@@ -9,9 +9,12 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+from sync.tally import Tally
+
 __all__ = [
     "CHUNK_BYTES",
     "aside_name",
+    "checksum",
     "chunks",
     "is_aside",
     "link",
@@ -151,6 +154,31 @@ def chunks(path: str) -> Iterator[bytes]:
             yield part
     finally:
         os.close(fd)
+
+
+def checksum(path: str) -> tuple[int, str]:
+    """Read a file and return its size and checksum.
+
+    Parameters
+    ----------
+    path : str
+        Which.
+
+    Returns
+    -------
+    size : int
+        Bytes.
+    checksum : str
+        As artifacts record it: ``blake3:…``.
+    """
+    tally = Tally()
+    fd = os.open(path, _READ)
+    try:
+        while part := os.read(fd, CHUNK_BYTES):
+            tally.take(part)
+    finally:
+        os.close(fd)
+    return tally.size, tally.checksum
 
 
 def write(path: str, data: bytes, durable: bool = False) -> None:

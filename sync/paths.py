@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,4 +83,5 @@ def artifact_stem(
     parts = [safe_part(str(v), _MAX_VALUE) for v in values]
     name = "_".join((kind, *parts))[:_MAX_NAME]
     folder = "/".join((*map(safe_part, run.split("/")), kind, *parts[:-1]))
-    return f"{folder}/{name}_{uuid.UUID(bytes=dataset_id)}"
+    digits = dataset_id.hex()  # as a UUID is written, without making one
+    return f"{folder}/{name}_{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

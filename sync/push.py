@@ -8,6 +8,7 @@ or with all of it; the same push again completes or finds that it had.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -55,6 +56,8 @@ class PushResult:
         Whether they were linked rather than copied.
     warnings : tuple of Note
         The plan's.
+    locked_s : float
+        For how long nobody else could write upstream, in seconds; readers never wait.
     """
 
     push_id: bytes | None
@@ -64,6 +67,7 @@ class PushResult:
     size_bytes: int = 0
     linked: bool = False
     warnings: tuple[Note, ...] = ()
+    locked_s: float = 0.0
 
 
 def plan_push(
@@ -193,13 +197,13 @@ def execute_push(
     moved = _move(plan, staging, upstream, mode=mode, at=at, on_progress=on_progress)
     note(plan, push_id, journal.MOVED, staging)
     at("journal-moved")
-    written, marks = _commit(plan, push_id, upstream, moved, at)
+    written, marks, locked_s = _commit(plan, push_id, upstream, moved, at)
     at("committed")
     note(plan, push_id, journal.DONE, staging, marks)
     at("acknowledged")
     return PushResult(
         push_id if written else None, plan.counts, len(moved.moved), len(moved.same), moved.size_bytes, moved.linked,
-        plan.warnings,
+        plan.warnings, locked_s,
     )  # fmt: skip
 
 
@@ -295,12 +299,14 @@ def _withdraw(plan: PushPlan, result: TransferResult, tx: Change, upstream: Repo
 
 def _commit(
     plan: PushPlan, push_id: bytes, upstream: Repo, moved: TransferResult, at: At
-) -> tuple[bool, dict[str, str]]:
+) -> tuple[bool, dict[str, str], float]:
     """Check the plan again and write it, in one upstream transaction.
 
-    Returns whether there was anything left to write, and how the RUNs are marked upstream at the end of it.
+    Returns whether there was anything left to write, how the RUNs are marked upstream at the end of it, and for how
+    many seconds upstream was locked.
     """
     with upstream.registry.write() as tx:
+        began = time.monotonic()
         now = check(
             plan.outgoing, tx, campaign=plan.campaign, chain=plan.chain_name,
             register_dataset_types=plan.register_dataset_types, warn=False,
@@ -314,7 +320,8 @@ def _commit(
             _insert(now, tx)
             record_push(tx, push_id, plan.campaign, plan.runs, plan.counts)
             at("rows-written")
-        return not now.is_empty, tx.run_marks(plan.runs)
+        marks = tx.run_marks(plan.runs)
+    return not now.is_empty, marks, time.monotonic() - began
 
 
 def _chain_conflicts(plan: PushPlan, now: PushPlan) -> list[Conflict]:

@@ -13,9 +13,19 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from registry.errors import IntegrityError, NotFoundError, StageError, UsageError, nearest
-from sync.formatters.base import Formatter
+from sync.formatters.base import DirectoryFormatter, Formatter
 
-__all__ = ["Formatter", "StorageClass", "decode", "formatter", "storage_class", "storage_classes"]
+__all__ = [
+    "DirectoryFormatter",
+    "Formatter",
+    "StorageClass",
+    "decode",
+    "directory_formatter",
+    "formatter",
+    "is_readable_as",
+    "storage_class",
+    "storage_classes",
+]
 
 
 class StorageClass(NamedTuple):
@@ -31,31 +41,42 @@ class StorageClass(NamedTuple):
         Name of the formatter that writes it.
     adapter : str
         ``module:function`` that turns whatever a formatter read into this class's type; empty where none is needed.
+    reads : tuple of str
+        Other storage classes whose datasets can be read as this one: a task may declare this class for them.
     """
 
     name: str
     doc: str
     formatter: str
     adapter: str = ""
+    reads: tuple[str, ...] = ()
 
+
+_PLAIN, _TABLES = ("Json", "JsonZst", "Yaml"), ("ArrowTable", "DataFrame", "Columns")
+_BYTES, _TEXTS, _ARRAYS = ("Bytes", "BytesZst", "File"), ("Text", "TextZst"), ("NumpyArray", "NumpyArrayZst")
 
 _CLASSES = {
     c.name: c
     for c in (
-        StorageClass("Json", "dict, list or plain value", "json"),
-        StorageClass("JsonZst", "dict, list or plain value, compressed", "json.zst"),
-        StorageClass("Yaml", "dict, list or plain value, easy to read", "yaml"),
-        StorageClass("Text", "text", "text"),
-        StorageClass("TextZst", "text, compressed", "text.zst"),
-        StorageClass("Bytes", "bytes", "bytes"),
-        StorageClass("BytesZst", "bytes, compressed", "bytes.zst"),
-        StorageClass("NumpyArray", "numpy.ndarray", "npy"),
-        StorageClass("NumpyArrayZst", "numpy.ndarray, compressed", "npy.zst"),
-        StorageClass("ArrowTable", "pyarrow.Table", "parquet", "sync.formatters.parquet:as_table"),
-        StorageClass("DataFrame", "pandas.DataFrame", "parquet", "sync.formatters.parquet:as_frame"),
+        StorageClass("Json", "dict, list or plain value", "json", reads=_PLAIN),
+        StorageClass("JsonZst", "dict, list or plain value, compressed", "json.zst", reads=_PLAIN),
+        StorageClass("Yaml", "dict, list or plain value, easy to read", "yaml", reads=_PLAIN),
+        StorageClass("Text", "text", "text", reads=_TEXTS),
+        StorageClass("TextZst", "text, compressed", "text.zst", reads=_TEXTS),
+        StorageClass("Bytes", "bytes", "bytes", reads=_BYTES),
+        StorageClass("BytesZst", "bytes, compressed", "bytes.zst", reads=_BYTES),
+        StorageClass("NumpyArray", "numpy.ndarray", "npy", reads=_ARRAYS),
+        StorageClass("NumpyArrayZst", "numpy.ndarray, compressed", "npy.zst", reads=_ARRAYS),
+        StorageClass("ArrowTable", "pyarrow.Table", "parquet", "sync.formatters.parquet:as_table", _TABLES),
+        StorageClass("DataFrame", "pandas.DataFrame", "parquet", "sync.formatters.parquet:as_frame", _TABLES),
+        StorageClass(
+            "Columns", "NumPy arrays by name", "parquet", "sync.formatters.parquet:as_columns", _TABLES
+        ),
         StorageClass("FitsImage", "sync.formatters.fits.Image", "fits"),
         StorageClass("FitsTable", "astropy.table.Table", "fits-table"),
-        StorageClass("File", "a file of any form, as bytes", "file"),
+        StorageClass("DimensionRecords", "list of dicts: records of a dimension", "jsonl"),
+        StorageClass("FileSet", "sync.formatters.file_set.FileSet: several files, in an archive", "fileset"),
+        StorageClass("File", "a file of any form, as bytes", "file", reads=_BYTES),
     )
 }
 
@@ -65,6 +86,8 @@ _FORMATTERS = {
     "text": "sync.formatters.plain:TextFormatter",
     "bytes": "sync.formatters.plain:BytesFormatter",
     "file": "sync.formatters.plain:FileFormatter",
+    "fileset": "sync.formatters.file_set:FileSetFormatter",
+    "jsonl": "sync.formatters.lines:JsonLinesFormatter",
     "npy": "sync.formatters.numpy_array:NumpyFormatter",
     "parquet": "sync.formatters.parquet:ParquetFormatter",
     "fits": "sync.formatters.fits:ImageFormatter",
@@ -139,6 +162,29 @@ def storage_classes() -> list[StorageClass]:
     return [storage_class(name) for name in sorted({*_CLASSES, *_entry_points("stage.storage_classes")})]
 
 
+def is_readable_as(stored: str, wanted: str) -> bool:
+    """Tell whether datasets of one storage class can be read as another one.
+
+    Parameters
+    ----------
+    stored : str
+        The storage class of their dataset type.
+    wanted : str
+        What they are to be in memory.
+
+    Returns
+    -------
+    bool
+        Whether it is the same class, or declares that it reads the other.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no storage class `wanted`.
+    """
+    return stored == wanted or stored in storage_class(wanted).reads
+
+
 @cache
 def formatter(name: str) -> Formatter:
     """Return the formatter of that name.
@@ -176,6 +222,23 @@ def formatter(name: str) -> Formatter:
         )
     loaded = _load_entry(plugins[name])
     return loaded() if isinstance(loaded, type) else loaded  # type: ignore[no-any-return]
+
+
+def directory_formatter(storage_class_name: str) -> DirectoryFormatter | None:
+    """Return the formatter of a storage class whose datasets scripts see as directories.
+
+    Parameters
+    ----------
+    storage_class_name : str
+        The storage class.
+
+    Returns
+    -------
+    DirectoryFormatter or None
+        None if scripts see a file.
+    """
+    found = formatter(storage_class(storage_class_name).formatter)
+    return found if isinstance(found, DirectoryFormatter) else None
 
 
 @cache
@@ -221,6 +284,30 @@ def decode(data: bytes, formatter_name: str, storage_class_name: str, where: str
         raise IntegrityError(
             f"{where} is not readable as '{formatter_name}': {exc}", code="damaged-file", hint=_DAMAGED
         ) from exc
+    return obj if adapt is None else adapt(obj)
+
+
+def convert(obj: object, storage_class_name: str) -> object:
+    """Turn an object in memory into what a storage class promises.
+
+    Parameters
+    ----------
+    obj : object
+        Of that class, or of one that can be read as it: see `is_readable_as`.
+    storage_class_name : str
+        What it has to be.
+
+    Returns
+    -------
+    object
+        As if it had been written and read.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be turned into that class's type.
+    """
+    adapt = _adapter(storage_class(storage_class_name).adapter)
     return obj if adapt is None else adapt(obj)
 
 

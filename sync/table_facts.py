@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from registry.model.columns import Array, as_array, group_codes
+from registry.model.columns import Array, as_array, group_codes, unique_values
 from sync.table_read import Table
 from sync.table_values import Kind, Values
 
@@ -105,7 +105,7 @@ class Facts:
         int
             Their number.
         """
-        return len(np.unique(self.codes(columns)))
+        return len(unique_values(self.codes(columns)))
 
     def conflict(self, columns: Sequence[str], column: str) -> tuple[int, int] | None:
         """Find two rows that are equal in some columns and differ in another one.

@@ -100,7 +100,7 @@ def read_delimited(text: str, place: str) -> Content:
         names, *rows = [[cell.strip() for cell in row] for row in reader if any(row)] or [[]]
     except csv.Error as exc:
         raise UsageError(f"{place}, line {reader.line_num}: {exc}", code="bad-table") from exc
-    _check_names(names, place)
+    _check_names(names, f"{place}, {lines(-1)}" if names else place)
     if set(map(len, rows)) - {len(names)}:
         row = next(i for i, cells in enumerate(rows) if len(cells) != len(names))
         _refuse_ragged(rows[row], names, f"{place}, {lines(row)}")
@@ -142,6 +142,7 @@ class _Lines:
         return csv.reader(text, delimiter=self.delimiter, skipinitialspace=True, strict=True)
 
     def __call__(self, row: int) -> str:
+        """Return the line of a row, counted from 0; that of the names is -1."""
         reader = self.reader()
         before, left = 0, row + 1  # the names come first
         for cells in reader:

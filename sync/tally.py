@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from registry.model.digest import new_hasher
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "counted"]
 
 
 class Tally:
@@ -50,3 +50,22 @@ class Tally:
         for chunk in chunks:
             self.take(chunk)
             yield chunk
+
+
+def counted(chunks: Iterable[bytes]) -> tuple[int, str]:
+    """Return the size and checksum of bytes that nobody else wants.
+
+    Parameters
+    ----------
+    chunks : iterable of bytes
+        Where they come from.
+
+    Returns
+    -------
+    (int, str)
+        Both as artifacts record them.
+    """
+    tally = Tally()
+    for chunk in chunks:
+        tally.take(chunk)
+    return tally.size, tally.checksum

@@ -20,12 +20,14 @@ __all__ = [
     "local_path",
     "local_text",
     "redact",
+    "redact_text",
 ]
 
 Uri = str | os.PathLike[str]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://([^/@\s]*:[^/@\s]+@|[^?\s]*\?(.*&)?(ssl)?password=.)")
+_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^\s'\"<>]+")
 _SECRET = re.compile(r"(?<=://)[^/@\s]*@|\?.*")
 
 
@@ -149,6 +151,22 @@ def redact(uri: Uri) -> str:
     """
     text = os.fspath(uri)
     return _SECRET.sub("", text) if _SCHEME.match(text) else text
+
+
+def redact_text(text: str) -> str:
+    """Return a text that others wrote without what may be secret in the URIs that it names.
+
+    Parameters
+    ----------
+    text : str
+        As the message of a library's error.
+
+    Returns
+    -------
+    str
+        With each URI as `redact` shows it.
+    """
+    return _IN_TEXT.sub(lambda found: redact(found[0]), text) if "://" in text else text
 
 
 def has_password(uri: Uri) -> bool:

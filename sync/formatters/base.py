@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from registry.errors import IntegrityError, StageError, UsageError
 
-__all__ = ["Formatter", "needs_extra", "reading", "writing", "wrong_type"]
+__all__ = ["DirectoryFormatter", "Formatter", "needs_extra", "reading", "writing", "wrong_type"]
 
 
 class Formatter(Protocol):
@@ -60,6 +61,33 @@ class Formatter(Protocol):
         ------
         IntegrityError
             If the bytes are not of this form.
+        """
+
+
+@runtime_checkable
+class DirectoryFormatter(Protocol):
+    """What a formatter has besides if its files hold directories: scripts then see a directory."""
+
+    def pack(self, directory: str | Path, path: str | Path) -> None:
+        """Write a directory into a file.
+
+        Parameters
+        ----------
+        directory : str or Path
+            A local directory.
+        path : str or Path
+            The file.
+        """
+
+    def unpack(self, path: str | Path, directory: str | Path) -> None:
+        """Write a file's content into a directory.
+
+        Parameters
+        ----------
+        path : str or Path
+            A local file.
+        directory : str or Path
+            Made if it is not there.
         """
 
 

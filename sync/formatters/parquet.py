@@ -6,9 +6,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from registry.model.columns import Columns, as_array
 from sync.formatters.base import needs_extra, reading, writing, wrong_type
 
-__all__ = ["ParquetFormatter", "as_frame", "as_table"]
+__all__ = ["ParquetFormatter", "as_columns", "as_frame", "as_table"]
 
 
 def _pyarrow() -> ModuleType:
@@ -30,7 +31,7 @@ def as_table(obj: Any) -> Any:
 
     Parameters
     ----------
-    obj : pyarrow.Table, pyarrow.RecordBatch or pandas.DataFrame
+    obj : pyarrow.Table, pyarrow.RecordBatch, pandas.DataFrame or Columns
         The table.
 
     Returns
@@ -51,7 +52,41 @@ def as_table(obj: Any) -> Any:
     if _is_frame(obj):
         with writing("parquet", obj):
             return pa.Table.from_pandas(obj)
-    raise wrong_type("parquet", "a pyarrow.Table or pandas.DataFrame", obj)
+    if isinstance(obj, Columns):
+        with writing("parquet", obj):
+            return pa.table(dict(obj))
+    raise wrong_type("parquet", "a pyarrow.Table, pandas.DataFrame or Columns", obj)
+
+
+def as_columns(obj: Any) -> Columns:
+    """Return a table as `registry.model.columns.Columns`.
+
+    Parameters
+    ----------
+    obj : pyarrow.Table, pyarrow.RecordBatch, pandas.DataFrame or Columns
+        The table.
+
+    Returns
+    -------
+    Columns
+        One array a column; one with nulls is of objects, among them None.
+
+    Raises
+    ------
+    UsageError
+        If it is something else.
+    """
+    if isinstance(obj, Columns):
+        return obj
+    table = as_table(obj)
+    return Columns({name: _array(table.column(name)) for name in table.column_names})
+
+
+def _array(column: Any) -> Any:
+    if not column.null_count:
+        return column.to_numpy()
+    # Not NaN, as pyarrow would have it: a number that is not known is no number.
+    return as_array(column.to_pylist())
 
 
 def as_frame(obj: Any) -> Any:
@@ -59,7 +94,7 @@ def as_frame(obj: Any) -> Any:
 
     Parameters
     ----------
-    obj : pyarrow.Table, pyarrow.RecordBatch or pandas.DataFrame
+    obj : pyarrow.Table, pyarrow.RecordBatch, pandas.DataFrame or Columns
         The table.
 
     Returns
@@ -91,7 +126,7 @@ class ParquetFormatter:
         Parameters
         ----------
         obj : object
-            A `pyarrow.Table` or `pandas.DataFrame`.
+            A `pyarrow.Table`, `pandas.DataFrame` or `Columns`.
 
         Returns
         -------
@@ -101,7 +136,7 @@ class ParquetFormatter:
         Raises
         ------
         UsageError
-            If it is neither, has a column that Parquet lacks, or pyarrow is not installed.
+            If it is none of these, has a column that Parquet lacks, or pyarrow is not installed.
         """
         pa, table = _pyarrow(), as_table(obj)
         stream = pa.BufferOutputStream()
