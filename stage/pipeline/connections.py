@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from registry.errors import PipelineError, nearest
+from stage.pipeline.dataset_names import full_name, template_keys
 from stage.pipeline.node import ConnectionDef, Role
 
 __all__ = [
-    "Connection", "Connections", "InitInput", "InitOutput", "Input", "Output", "PrerequisiteInput", "dimension_names",
+    "Connection", "Connections", "DimensionRecords", "InitInput", "InitOutput", "Input", "Output",
+    "PrerequisiteInput", "dimension_names",
 ]  # fmt: skip
-
-_DATASET_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 
 
 def dimension_names(given: Iterable[str] | str) -> tuple[str, ...]:
@@ -48,12 +46,16 @@ class Connection:
         Its dimensions; those of the task if left out.
     doc : str
         What it is.
+    columns : iterable of str, optional
+        Names of columns, of a table: those that an input must have, those that an output does have. A pipeline is
+        refused if a reader needs one that the maker does not have.
     """
 
     dataset_type: str
     storage_class: str
     dimensions: Iterable[str] | None = None
     doc: str = ""
+    columns: Iterable[str] = ()
     role: ClassVar[Role]
 
     def settle(self, name: str, dataset_type: str, task_dimensions: tuple[str, ...]) -> ConnectionDef:
@@ -76,9 +78,10 @@ class Connection:
         dims = task_dimensions if self.dimensions is None else dimension_names(self.dimensions)
         more = {
             k: getattr(self, k)
-            for k in ("multiple", "minimum", "deferred", "is_calibration")
+            for k in ("multiple", "minimum", "deferred", "is_calibration", "schema", "lookup", "records")
             if hasattr(self, k)
         }
+        more["columns"] = dimension_names(self.columns)
         return ConnectionDef(name, self.role, dataset_type, self.storage_class, dims, doc=self.doc, **more)
 
 
@@ -88,8 +91,9 @@ class Input(Connection):
 
     Parameters
     ----------
-    dataset_type, storage_class, dimensions, doc
-        As for `Connection`.
+    dataset_type, storage_class, dimensions, doc, columns
+        As for `Connection`. The storage class may be another than the one the dataset type is stored in, as
+        ``DataFrame`` for an ``ArrowTable``, if it can be read so.
     multiple : bool
         Whether one quantum reads several; `run` then gets a list.
     minimum : int
@@ -113,10 +117,15 @@ class PrerequisiteInput(Input):
 
     Parameters
     ----------
-    dataset_type, storage_class, dimensions, doc, multiple, minimum, deferred, is_calibration
+    dataset_type, storage_class, dimensions, doc, columns, multiple, minimum, deferred, is_calibration
         As for `Input`.
+    lookup : str
+        Name of a function in the task's module, or of a static method of the task, that finds the datasets of all
+        quanta at once: ``lookup(connection, quanta, ask)``, see `stage.graph.hooks.ask`. Without one, they are found
+        by their data IDs: by dimensions, on the sky, and in time where they are calibrations.
     """
 
+    lookup: str = ""
     role: ClassVar[Role] = "prerequisite"
 
 
@@ -126,7 +135,7 @@ class Output(Connection):
 
     Parameters
     ----------
-    dataset_type, storage_class, dimensions, doc
+    dataset_type, storage_class, dimensions, doc, columns
         As for `Connection`.
     multiple : bool
         Whether one quantum writes several; `run` then returns a list in the order of the planned datasets.
@@ -134,12 +143,36 @@ class Output(Connection):
         0 if a quantum may do without.
     is_calibration : bool
         Whether its datasets may be certified for a span of time.
+    schema : str
+        Name of an init output of the task that says what columns it has: a schema of pyarrow, an empty table, a
+        mapping by name, or a list of names.
     """
 
     multiple: bool = False
     minimum: int = 1
     is_calibration: bool = False
+    schema: str = ""
     role: ClassVar[Role] = "output"
+
+
+@dataclass(frozen=True)
+class DimensionRecords(Output):
+    """Dimension records that each quantum finds out: chunks, groups, whatever later steps are to work on.
+
+    `run` returns a list of dicts, one a record, with the columns of the dimension's records; values that the quantum's
+    data ID has may be left out. When the quantum is recorded they become records of the campaign, and graphs that are
+    built afterwards, as those of later steps, have quanta for them.
+
+    Parameters
+    ----------
+    dataset_type, storage_class, dimensions, doc, columns, multiple, minimum, is_calibration, schema
+        As for `Output`: the list is a dataset, too, so that it stays known which quantum found what.
+    records : str
+        The dimension, or relation of dimensions.
+    """
+
+    storage_class: str = "DimensionRecords"
+    records: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,7 +181,7 @@ class InitInput(Connection):
 
     Parameters
     ----------
-    dataset_type, storage_class, dimensions, doc
+    dataset_type, storage_class, dimensions, doc, columns
         As for `Connection`; dimensions are none unless given.
     """
 
@@ -162,7 +195,7 @@ class InitOutput(Connection):
 
     Parameters
     ----------
-    dataset_type, storage_class, dimensions, doc
+    dataset_type, storage_class, dimensions, doc, columns
         As for `Connection`; dimensions are none unless given.
     """
 
@@ -231,13 +264,43 @@ class Connections:
                 raise PipelineError(
                     f"{cls.__name__}: '{name}' is both a connection and a template", code="bad-connection"
                 )
-            for key in _templates(connection.dataset_type):
+            cls._check_options(name, connection)
+            for key in template_keys(connection.dataset_type):
                 if key not in cls.default_templates:
                     raise PipelineError(
                         f"{cls.__name__}.{name}: template '{{{key}}}' has no default",
                         code="unknown-template",
                         hint=f"Say class {cls.__name__}(Connections, default_templates={{'{key}': ''}}).",
                     )
+
+    @classmethod
+    def _check_options(cls, name: str, connection: Connection) -> None:
+        """Refuse options that contradict each other."""
+        where, minimum = f"{cls.__name__}.{name}", getattr(connection, "minimum", 1)
+        if isinstance(minimum, bool) or not isinstance(minimum, int) or minimum < 0:
+            raise PipelineError(
+                f"{where}: minimum should be a whole number, not {minimum!r}", code="bad-connection"
+            )
+        if minimum > 1 and not getattr(connection, "multiple", False):
+            raise PipelineError(
+                f"{where}: minimum={minimum}, and it is one dataset",
+                code="bad-connection",
+                hint="Declare it with multiple=True.",
+            )
+        is_records = connection.storage_class == "DimensionRecords"
+        if connection.role == "output" and is_records != bool(getattr(connection, "records", "")):
+            raise PipelineError(
+                f"{where}: dimension records are of a dimension, and of storage class DimensionRecords",
+                code="bad-connection",
+                hint="Declare it as DimensionRecords('name', records='dimension').",
+            )
+        schema = getattr(connection, "schema", "")
+        if schema and not isinstance(cls.declared.get(schema), InitOutput):
+            raise PipelineError(
+                f"{where}: its schema '{schema}' is no init output",
+                code="bad-connection",
+                hint=nearest(schema, [n for n, c in cls.declared.items() if isinstance(c, InitOutput)]),
+            )
 
     def __init__(
         self, names: Mapping[str, str] | None = None, *, config: Any = None, owner: str = "this task"
@@ -255,7 +318,7 @@ class Connections:
         self._defs = {
             name: connection.settle(
                 name,
-                _expand(names.get(name, connection.dataset_type), templates, name, owner),
+                full_name(names.get(name, connection.dataset_type), templates, name, owner),
                 self.dimensions,
             )
             for name, connection in self.declared.items()
@@ -315,30 +378,3 @@ class Connections:
 
 
 _RESERVED = frozenset(n for n in dir(Connections) if not n.startswith("_")) | {"data_id", "self"}
-
-
-def _templates(text: str) -> list[str]:
-    try:
-        return [key for _, key, _, _ in string.Formatter().parse(text) if key is not None]
-    except ValueError as exc:
-        raise PipelineError(f"'{text}' is not a dataset type name: {exc}", code="bad-name") from exc
-
-
-def _expand(text: str, templates: Mapping[str, str], name: str, owner: str) -> str:
-    """Return a dataset type's full name."""
-    for key in _templates(text):
-        if key not in templates:
-            raise PipelineError(
-                f"{owner}, connection '{name}': no template '{{{key}}}' in '{text}'",
-                code="unknown-template",
-                hint=nearest(key, templates),
-            )
-    # A template is a plain name in braces: attribute or index syntax in one is no known key.
-    out = text.format(**templates)
-    if not _DATASET_TYPE.match(out):
-        raise PipelineError(
-            f"{owner}, connection '{name}': '{out}' is not a dataset type name",
-            code="bad-name",
-            hint="Use letters, digits and _, at most 128.",
-        )
-    return out

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import PipelineError
-from stage.pipeline.node import TaskNode
+from stage.pipeline.node import ConnectionDef, TaskNode
 from stage.pipeline.settings import differences
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def build_tasks(
         If an init input is not there, or code cannot be imported.
     """
     store: dict[str, Any] = dict(init_inputs or {})
+    classes: dict[str, str] = {}
     tasks: dict[str, Task] = {}
     made: dict[str, Any] = {}
     for node in nodes:
@@ -49,14 +50,29 @@ def build_tasks(
                     f"task '{node.label}': init input '{c.name}' ({c.dataset_type}) is not there",
                     code="missing-init-input",
                 )
-        task = node.build({c.name: store[c.dataset_type] for c in node.init_inputs})
+        task = node.build(
+            {
+                c.name: _read_as(c, store[c.dataset_type], classes.get(c.dataset_type))
+                for c in node.init_inputs
+            }
+        )
         given = task.checked_init_outputs()
         made |= {
             c.dataset_type: given[c.name] if c.name in given else dict(node.config) for c in node.init_outputs
         }
         store |= made
+        classes |= {c.dataset_type: c.storage_class for c in node.init_outputs}
         tasks[node.label] = task
     return tasks, made
+
+
+def _read_as(connection: ConnectionDef, obj: Any, made_as: str | None) -> Any:
+    """Return an init input as its reader declares it."""
+    if made_as in {None, connection.storage_class}:
+        return obj
+    from sync.storage import convert
+
+    return convert(obj, connection.storage_class)
 
 
 def diff_nodes(ours: Iterable[TaskNode], theirs: Iterable[TaskNode]) -> list[str]:
@@ -87,7 +103,8 @@ def _diff(label: str, ours: TaskNode, theirs: TaskNode) -> list[str]:
         ("dimensions", ", ".join(ours.dimensions), ", ".join(theirs.dimensions)),
     )
     out = [f"{label}: {what}: {a!r} against {b!r}" for what, a, b in pairs if a != b]
-    out += [f"{label}:{d}" for d in differences(ours.config, theirs.config)]
+    settings = (d._replace(name=ours.typed_name(d.name)) for d in differences(ours.config, theirs.config))
+    out += [f"{label}:{d}" for d in settings]
     a, b = {c.name: c for c in ours.connections}, {c.name: c for c in theirs.connections}
     for name in dict.fromkeys([*a, *b]):
         mine, yours = (c[name].to_document() if name in c else {} for c in (a, b))

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from registry.errors import PipelineError, nearest
+from stage.pipeline.steps import Step
 
-__all__ = ["Contract", "Override", "PipelineDefinition", "TaskDefinition", "check_label", "fill_parameters"]
+__all__ = [
+    "Contract", "Override", "PipelineDefinition", "Scope", "TaskDefinition", "check_label", "fill_parameters",
+]  # fmt: skip
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\Z")
 _SUBSET = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}\Z")
@@ -76,12 +79,18 @@ class TaskDefinition:
         The declaration of a shell task: its script, dimensions, inputs, outputs.
     where : str
         Its file, for errors.
+    resources : mapping
+        What one quantum needs of a machine, where that differs from what the task's code says.
+    units : str
+        ``module:function`` that finds the data IDs.
     """
 
     target: str = ""
     overrides: tuple[Override, ...] = ()
     shell: Mapping[str, Any] | None = None
     where: str = "the pipeline"
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    units: str = ""
 
     def over(self, imported: TaskDefinition) -> TaskDefinition:
         """Return `imported` as changed by this definition of the same label.
@@ -103,7 +112,8 @@ class TaskDefinition:
         """
         if self.shell is not None or (self.target and self.target != imported.target):
             return self
-        out = imported
+        resources = {**imported.resources, **self.resources}
+        out = replace(imported, resources=resources, units=self.units or imported.units)
         for override in self.overrides:
             out = out.changed(override)
         return out
@@ -158,6 +168,25 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What was imported under a prefix: names of dataset types that are made within are its own.
+
+    Parameters
+    ----------
+    prefix : str
+        The prefix.
+    full : str
+        The same after the prefixes of the imports around it.
+    tasks : mapping of str to TaskDefinition
+        All that was imported so, as it was then, by its label now.
+    """
+
+    prefix: str
+    full: str
+    tasks: Mapping[str, TaskDefinition]
+
+
+@dataclass(frozen=True)
 class PipelineDefinition:
     """A pipeline as it is written, its imports taken in.
 
@@ -175,10 +204,12 @@ class PipelineDefinition:
         Labels and description, by name.
     contracts : tuple of Contract
         What must hold.
-    steps : tuple of str
-        Names of subsets, in the order they are to be run.
+    steps : tuple of Step
+        Parts that are run one after another; none, or one, where one graph holds all.
     search_path : tuple of str
         Directories of user modules.
+    scopes : tuple of Scope
+        What was imported under a prefix, the innermost first.
     where : str
         The file it was read from.
     """
@@ -189,17 +220,18 @@ class PipelineDefinition:
     tasks: Mapping[str, TaskDefinition] = field(default_factory=dict)
     subsets: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     contracts: tuple[Contract, ...] = ()
-    steps: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     search_path: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = ()
     where: str = "the pipeline"
 
     def expand(self, names: Iterable[str]) -> set[str]:
-        """Return the labels that some labels and names of subsets stand for.
+        """Return the labels that some labels and names of subsets and steps stand for.
 
         Parameters
         ----------
         names : iterable of str
-            Labels and subsets.
+            Labels, subsets and steps.
 
         Returns
         -------
@@ -209,19 +241,22 @@ class PipelineDefinition:
         Raises
         ------
         PipelineError
-            If a name is neither; offers the nearest.
+            If a name is none of these; offers the nearest.
         """
         chosen: set[str] = set()
+        steps = {step.label: step.tasks for step in self.steps}
         for name in names:
             if name in self.tasks:
                 chosen.add(name)
             elif name in self.subsets:
                 chosen.update(self.subsets[name][0])
+            elif name in steps:
+                chosen.update(steps[name])
             else:
                 raise PipelineError(
                     f"{self.where} has no task or subset '{name}'",
                     code="unknown-label",
-                    hint=nearest(name, [*self.tasks, *self.subsets]),
+                    hint=nearest(name, [*self.tasks, *self.subsets, *steps]),
                 )
         return chosen
 
@@ -243,11 +278,12 @@ class PipelineDefinition:
             n: (tuple(x for x in inside if x in keep), doc) for n, (inside, doc) in self.subsets.items()
         }
         subsets = {n: s for n, s in subsets.items() if s[0]}
+        steps = (replace(s, tasks=tuple(x for x in s.tasks if x in keep)) for s in self.steps)
         return replace(
             self,
             tasks={n: t for n, t in self.tasks.items() if n in keep},
             subsets=subsets,
-            steps=tuple(s for s in self.steps if s in subsets),
+            steps=tuple(s for s in steps if s.tasks),
         )
 
 

@@ -10,12 +10,13 @@ from registry.errors import PipelineError, nearest
 from stage.pipeline.definition import Override, PipelineDefinition, TaskDefinition, check_label
 from stage.pipeline.importing import extend_path
 from stage.pipeline.overrides import nested, parse_setting, parse_value
+from stage.pipeline.prefix import settled
 from stage.pipeline.resolve import node_of
 
 if TYPE_CHECKING:
     from stage.pipeline.task import Task
 
-__all__ = ["add_task", "change_task", "set_text", "set_value"]
+__all__ = ["add_task", "change_task", "set_parameter", "set_text", "set_value"]
 
 _SCALARS = (bool, int, float)
 
@@ -50,7 +51,7 @@ def change_task(
     changed = definition.tasks[label].changed(Override(where, nested(changes)))
     out = replace(definition, tasks={**definition.tasks, label: changed})
     extend_path(out.search_path)
-    node_of(label, out)
+    node_of(label, settled(out))
     return out
 
 
@@ -113,10 +114,37 @@ def set_value(definition: PipelineDefinition, label: str, name: str, value: Any)
         If there is no such task, setting or parameter, or the value is not right.
     """
     if label == "parameters":
-        _check_known(name, definition.parameters, "the pipeline has no parameter", "unknown-parameter")
-        return replace(definition, parameters={**definition.parameters, name: value})
+        return set_parameter(definition, name, value, "the pipeline")
     _check_label(definition, label)
     return change_task(definition, label, {name: value}, f"-c {label}:{name}")
+
+
+def set_parameter(definition: PipelineDefinition, name: str, value: Any, who: str) -> PipelineDefinition:
+    """Change one of a pipeline's parameters.
+
+    Parameters
+    ----------
+    definition : PipelineDefinition
+        The pipeline.
+    name : str
+        The parameter.
+    value : object
+        Its value.
+    who : str
+        What has it, for errors.
+
+    Returns
+    -------
+    PipelineDefinition
+        A changed copy.
+
+    Raises
+    ------
+    PipelineError
+        If there is no such parameter.
+    """
+    _check_known(name, definition.parameters, f"{who} has no parameter", "unknown-parameter")
+    return replace(definition, parameters={**definition.parameters, name: value})
 
 
 def add_task(definition: PipelineDefinition, label: str, target: type[Task] | str) -> PipelineDefinition:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from registry.errors import PipelineError, nearest
 from stage.pipeline.contracts import contract_labels
 from stage.pipeline.definition import Contract, Override, PipelineDefinition, TaskDefinition, check_label
+from stage.pipeline.edit import set_parameter
+from stage.pipeline.keys import names_of, only_keys, typed
 from stage.pipeline.overrides import (
     nested,
     note_variable,
@@ -20,15 +22,31 @@ from stage.pipeline.overrides import (
     read_text,
     read_yaml_file,
 )
+from stage.pipeline.prefix import with_prefix
+from stage.pipeline.selecting import selected
+from stage.pipeline.steps import Step
 
-__all__ = ["load_definition", "resolve_location"]
+__all__ = ["load_definition", "read_definition", "resolve_location"]
 
 _TOP_KEYS = (
     "description", "instrument", "parameters", "imports", "tasks", "subsets", "contracts", "steps", "search_path",
 )  # fmt: skip
-_TASK_KEYS = ("class", "function", "shell", "config", "file", "python", "dimensions", "inputs", "outputs")
+_TASK_KEYS = (
+    "class",
+    "function",
+    "shell",
+    "config",
+    "file",
+    "python",
+    "dimensions",
+    "inputs",
+    "outputs",
+    "resources",
+    "units",
+)
 _SHELL_KEYS = ("dimensions", "inputs", "outputs")
-_IMPORT_KEYS = ("location", "include", "exclude")
+_IMPORT_KEYS = ("location", "include", "exclude", "prefix", "parameters")
+_STEP_KEYS = ("label", "tasks", "description", "dimensions")
 _SUBSET_KEYS = ("subset", "description")
 _CONTRACT_KEYS = ("contract", "msg")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -40,12 +58,12 @@ def load_definition(location: str | Path) -> PipelineDefinition:
     Parameters
     ----------
     location : str or Path
-        A path or a URI, with ``#label,subset`` at its end to take only a part.
+        A path or a URI, with ``#label,subset`` at its end to take only a part (see `stage.pipeline.selecting`).
 
     Returns
     -------
     PipelineDefinition
-        Keys and labels are checked; no task code was imported.
+        Keys and labels are checked; no task code was imported, unless the selection is about dependencies.
 
     Raises
     ------
@@ -56,9 +74,30 @@ def load_definition(location: str | Path) -> PipelineDefinition:
     """
     path, _, selection = str(location).partition("#")
     found = _read(path, ())
-    if not selection:
-        return found
-    return found.only(found.expand(s.strip() for s in selection.split(",") if s.strip()))
+    return selected(found, selection) if selection else found
+
+
+def read_definition(document: Mapping[str, Any], where: str) -> PipelineDefinition:
+    """Read a pipeline that is no file, and imports none.
+
+    Parameters
+    ----------
+    document : mapping
+        The keys of a pipeline file.
+    where : str
+        What it is called in errors.
+
+    Returns
+    -------
+    PipelineDefinition
+        As `load_definition` gives it.
+
+    Raises
+    ------
+    PipelineError
+        If it is not a pipeline.
+    """
+    return _Reader(where, document, (), is_file=False).definition()
 
 
 def resolve_location(location: str, importer: str) -> str:
@@ -109,52 +148,23 @@ def _read(path: str, above: tuple[str, ...]) -> PipelineDefinition:
     return _Reader(path, document, (*above, key)).definition()
 
 
-def _only(body: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
-    for key in body:
-        if key not in known:
-            raise PipelineError(
-                f"{where}: unknown key '{key}'", code="unknown-key", hint=nearest(str(key), known)
-            )
-
-
-def _typed(body: Mapping[str, Any], key: str, kind: type | tuple[type, ...], where: str) -> Any:
-    """Return the value of `key`, or an empty one, refusing another type."""
-    value = body.get(key)
-    kinds = kind if isinstance(kind, tuple) else (kind,)
-    if value is None:
-        return kinds[0]()
-    if not isinstance(value, kinds):
-        wanted: dict[type, str] = {dict: "a mapping", list: "a list", str: "text"}
-        raise PipelineError(
-            f"{where}: '{key}' should be {' or '.join(wanted[k] for k in kinds)}, not {value!r}",
-            code="bad-key",
-        )
-    return value
-
-
-def _names(body: Mapping[str, Any], key: str, where: str) -> list[str]:
-    """Return the value of `key` as a list of names; one may be written bare."""
-    value = _typed(body, key, (list, str), where)
-    names = [value] if isinstance(value, str) else value
-    if not all(isinstance(n, str) for n in names):
-        raise PipelineError(f"{where}: '{key}' should be a list of names, not {value!r}", code="bad-key")
-    return cast("list[str]", names)
-
-
 class _Reader:
     """Reads one file, key by key."""
 
-    def __init__(self, path: str, document: Mapping[str, Any], chain: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: str, document: Mapping[str, Any], chain: tuple[str, ...], *, is_file: bool = True
+    ) -> None:
         self.path = path
         self.document = document
         self.chain = chain
+        self.is_file = is_file
 
     def definition(self) -> PipelineDefinition:
         doc = self.document
-        _only(doc, _TOP_KEYS, self.path)
+        only_keys(doc, _TOP_KEYS, self.path)
         base = self._imported()
         tasks = dict(base.tasks)
-        for label, body in _typed(doc, "tasks", dict, self.path).items():
+        for label, body in typed(doc, "tasks", dict, self.path).items():
             own = self._task(check_label(label, self.path), body)
             tasks[label] = own.over(tasks[label]) if label in tasks else own
             if not tasks[label].target and tasks[label].shell is None:
@@ -168,22 +178,23 @@ class _Reader:
                 f"{self.path} has no tasks", code="empty-pipeline", hint="Write some under 'tasks:'."
             )
         found = PipelineDefinition(
-            description=_typed(doc, "description", str, self.path) or base.description,
-            instrument=_typed(doc, "instrument", str, self.path) or base.instrument,
-            parameters={**base.parameters, **_typed(doc, "parameters", dict, self.path)},
+            description=typed(doc, "description", str, self.path) or base.description,
+            instrument=typed(doc, "instrument", str, self.path) or base.instrument,
+            parameters={**base.parameters, **typed(doc, "parameters", dict, self.path)},
             tasks=tasks,
             subsets={**base.subsets, **self._subsets()},
             contracts=(*base.contracts, *self._contracts()),
-            steps=tuple(_names(doc, "steps", self.path)) or base.steps,
+            steps=base.steps,
             search_path=self._search_path(base),
+            scopes=base.scopes,
             where=self.path,
         )
         self._check_names(found)
-        return found
+        return replace(found, steps=tuple(self._steps(found)) or base.steps)
 
     def _search_path(self, base: PipelineDefinition) -> tuple[str, ...]:
-        own = [] if "://" in self.path else [str(Path(self.path).resolve().parent)]
-        further = (resolve_location(t, self.path) for t in _names(self.document, "search_path", self.path))
+        own = [] if "://" in self.path or not self.is_file else [str(Path(self.path).resolve().parent)]
+        further = (resolve_location(t, self.path) for t in names_of(self.document, "search_path", self.path))
         own += [str(Path(p).resolve()) for p in further]
         return tuple(dict.fromkeys([*own, *base.search_path]))
 
@@ -206,13 +217,6 @@ class _Reader:
                         code="unknown-label",
                         hint=nearest(label, found.tasks),
                     )
-        for step in found.steps:
-            if step not in found.subsets:
-                raise PipelineError(
-                    f"{self.path}: step '{step}' is no subset",
-                    code="unknown-label",
-                    hint=nearest(step, found.subsets),
-                )
 
     # -- imports --------------------------------------------------------------------------------------------
 
@@ -225,12 +229,13 @@ class _Reader:
             for kind, ours, theirs in (
                 ("task", out.tasks, part.tasks),
                 ("subset", out.subsets, part.subsets),
+                ("step", [s.label for s in out.steps], [s.label for s in part.steps]),
             ):
                 if twice := sorted(set(ours) & set(theirs)):
                     raise PipelineError(
                         f"{self.path}: {kind} '{twice[0]}' is imported twice, the second time from {part.where}",
                         code="imported-twice",
-                        hint="Exclude it from one of the imports.",
+                        hint="Exclude it from one of the imports, or give one a prefix.",
                     )
             out = replace(
                 part,
@@ -242,6 +247,7 @@ class _Reader:
                 contracts=(*out.contracts, *part.contracts),
                 steps=(*out.steps, *part.steps),
                 search_path=(*out.search_path, *part.search_path),
+                scopes=(*out.scopes, *part.scopes),
                 where=self.path,
             )
         return out
@@ -253,8 +259,8 @@ class _Reader:
             raise PipelineError(
                 f"{where}: {entry!r} has no location", code="bad-key", hint="Write: location: file.yaml"
             )
-        _only(body, _IMPORT_KEYS, where)
-        include, exclude = _names(body, "include", where), _names(body, "exclude", where)
+        only_keys(body, _IMPORT_KEYS, where)
+        include, exclude = names_of(body, "include", where), names_of(body, "exclude", where)
         if include and exclude:
             raise PipelineError(
                 f"{where}: {body['location']}: give include or exclude, not both", code="bad-key"
@@ -262,10 +268,14 @@ class _Reader:
         path, _, selection = resolve_location(body["location"], self.path).partition("#")
         found = _read(path, self.chain)
         if selection:
-            found = found.only(found.expand(selection.split(",")))
+            found = selected(found, selection)
         if include:
             found = found.only(found.expand(include))
-        return found.only(set(found.tasks) - found.expand(exclude)) if exclude else found
+        found = found.only(set(found.tasks) - found.expand(exclude)) if exclude else found
+        for name, value in typed(body, "parameters", dict, where).items():
+            found = set_parameter(found, name, value, where)
+        prefix = typed(body, "prefix", str, where)
+        return with_prefix(found, prefix, where) if prefix else found
 
     # -- tasks ----------------------------------------------------------------------------------------------
 
@@ -277,7 +287,7 @@ class _Reader:
             body = {"class": body}
         if not isinstance(body, Mapping):
             raise PipelineError(f"{where}: expected module.Class or a mapping, not {body!r}", code="bad-key")
-        _only(body, _TASK_KEYS, where)
+        only_keys(body, _TASK_KEYS, where)
         forms = [k for k in ("class", "function", "shell") if k in body]
         if len(forms) > 1:
             raise PipelineError(f"{where}: give one of {', '.join(forms)}, not several", code="bad-key")
@@ -286,30 +296,32 @@ class _Reader:
                 f"{where}: '{extra[0]}' belongs to shell tasks; others declare it in their code",
                 code="bad-key",
             )
-        target = _typed(body, forms[0], str, where) if forms and forms != ["shell"] else ""
+        target = typed(body, forms[0], str, where) if forms and forms != ["shell"] else ""
         return TaskDefinition(
             target,
             tuple(self._overrides(body, where)),
             self._shell(body, where) if "shell" in body else None,
             where,
+            typed(body, "resources", dict, where),
+            typed(body, "units", str, where),
         )
 
     def _overrides(self, body: Mapping[str, Any], where: str) -> Iterable[Override]:
         """Yield the changes of settings: files, then Python, then the mapping."""
-        for text in _names(body, "file", where):
+        for text in names_of(body, "file", where):
             path = resolve_location(text, self.path)
             yield Override(path, read_overrides(path))
         if "python" in body:
-            yield Override(where, python_overrides(_typed(body, "python", str, where), where))
-        if config := _typed(body, "config", dict, where):
+            yield Override(where, python_overrides(typed(body, "python", str, where), where))
+        if config := typed(body, "config", dict, where):
             yield Override(where, nested(config))
 
     def _shell(self, body: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Return the settings of a shell task."""
         script = body["shell"]
         if isinstance(script, Mapping):
-            _only(script, ("file",), f"{where}, shell")
-            path = resolve_location(_typed(script, "file", str, where), self.path)
+            only_keys(script, ("file",), f"{where}, shell")
+            path = resolve_location(typed(script, "file", str, where), self.path)
             script = read_text(path, "script")
         if not isinstance(script, str) or not script.strip():
             raise PipelineError(
@@ -317,33 +329,60 @@ class _Reader:
             )
         return {
             "script": script,
-            "dimensions": _names(body, "dimensions", where),
-            "inputs": _typed(body, "inputs", dict, where),
-            "outputs": _typed(body, "outputs", dict, where),
+            "dimensions": names_of(body, "dimensions", where),
+            "inputs": typed(body, "inputs", dict, where),
+            "outputs": typed(body, "outputs", dict, where),
         }
 
     # -- the rest -------------------------------------------------------------------------------------------
 
     def _subsets(self) -> dict[str, tuple[tuple[str, ...], str]]:
         out: dict[str, tuple[tuple[str, ...], str]] = {}
-        for name, body in _typed(self.document, "subsets", dict, self.path).items():
+        for name, body in typed(self.document, "subsets", dict, self.path).items():
             where = f"{self.path}, subset '{name}'"
             check_label(name, self.path, subset=True)
             full = body if isinstance(body, Mapping) else {"subset": body}
-            _only(full, _SUBSET_KEYS, where)
-            labels = _names(full, "subset", where)
+            only_keys(full, _SUBSET_KEYS, where)
+            labels = names_of(full, "subset", where)
             if not labels:
                 raise PipelineError(f"{where} is empty", code="bad-key", hint="Write: subset: [label, …]")
-            out[name] = (tuple(dict.fromkeys(labels)), _typed(full, "description", str, where))
+            out[name] = (tuple(dict.fromkeys(labels)), typed(full, "description", str, where))
         return out
+
+    def _steps(self, found: PipelineDefinition) -> Iterable[Step]:
+        """Yield the steps: names of subsets and tasks, or mappings."""
+        given = self.document.get("steps") or []
+        for entry in given if isinstance(given, list) else [given]:
+            where = f"{self.path}, steps"
+            body = entry if isinstance(entry, Mapping) else {"label": entry}
+            only_keys(body, _STEP_KEYS, where)
+            label = check_label(body.get("label", ""), where, subset=True)
+            tasks = found.expand(names_of(body, "tasks", where) or [label])
+            if tasks != {label}:
+                self._check_step_label(label, tasks, found)
+            yield Step(
+                label,
+                tuple(name for name in found.tasks if name in tasks),
+                typed(body, "description", str, where),
+                tuple(names_of(body, "dimensions", where)),
+            )
+
+    def _check_step_label(self, label: str, tasks: set[str], found: PipelineDefinition) -> None:
+        """Refuse a step that is called as something else is."""
+        subset = found.subsets.get(label, (tuple(tasks),))[0]
+        if label in found.tasks or set(subset) != tasks:
+            kind = "task" if label in found.tasks else "subset"
+            raise PipelineError(
+                f"{self.path}: step '{label}' is called as a {kind}, but has other tasks", code="bad-label"
+            )
 
     def _contracts(self) -> list[Contract]:
         out: list[Contract] = []
-        for entry in _typed(self.document, "contracts", list, self.path):
+        for entry in typed(self.document, "contracts", list, self.path):
             where = f"{self.path}, contracts"
             body = entry if isinstance(entry, Mapping) else {"contract": entry}
-            _only(body, _CONTRACT_KEYS, where)
+            only_keys(body, _CONTRACT_KEYS, where)
             out.append(
-                Contract(_typed(body, "contract", str, where), _typed(body, "msg", str, where), self.path)
+                Contract(typed(body, "contract", str, where), typed(body, "msg", str, where), self.path)
             )
         return out

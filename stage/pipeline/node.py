@@ -7,18 +7,19 @@ task's code, so nothing here imports pydantic or a user's module until `TaskNode
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from registry.errors import PipelineError
 from registry.model.digest import digest_json
+from stage.pipeline.resources import Resources
 
 if TYPE_CHECKING:
     from stage.pipeline.task import Task
 
 __all__ = [
-    "CONFIG", "LOG", "METADATA", "ConnectionDef", "Resources", "Role", "TaskNode", "automatic_connections",
+    "CONFIG", "LOG", "METADATA", "ConnectionDef", "Role", "TaskNode", "automatic_connections",
 ]  # fmt: skip
 
 Role = Literal[
@@ -60,6 +61,14 @@ class ConnectionDef:
         Whether its datasets are looked up by validity.
     doc : str
         What it is.
+    columns : tuple of str
+        Columns of a table: those that a reader needs, those that a writer gives.
+    schema : str
+        Of an output: the task's init output that says what columns it has.
+    lookup : str
+        Of a prerequisite: the function that finds its datasets, in the task's class or module.
+    records : str
+        Of an output that holds dimension records: the dimension, or relation of dimensions.
     """
 
     name: str
@@ -72,6 +81,10 @@ class ConnectionDef:
     deferred: bool = False
     is_calibration: bool = False
     doc: str = ""
+    columns: tuple[str, ...] = ()
+    schema: str = ""
+    lookup: str = ""
+    records: str = ""
 
     @property
     def is_input(self) -> bool:
@@ -94,9 +107,11 @@ class ConnectionDef:
         Returns
         -------
         dict
-            One key a field.
+            One key a field; what few connections have is left out of all others.
         """
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"dimensions": list(self.dimensions)}
+        out = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _SELDOM}
+        out |= {name: value for name in _SELDOM if (value := getattr(self, name))}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in out.items()}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> ConnectionDef:
@@ -112,26 +127,11 @@ class ConnectionDef:
         ConnectionDef
             Equal to the one that was written.
         """
-        return cls(**{**document, "dimensions": tuple(document["dimensions"])})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
+        return cls(**values)
 
 
-@dataclass(frozen=True)
-class Resources:
-    """What one quantum of a task needs of a machine; never part of a fingerprint.
-
-    Parameters
-    ----------
-    cpus : int
-        Processor cores.
-    memory_mb : int or None
-        Memory, in megabytes.
-    walltime_s : int or None
-        Longest time, in seconds.
-    """
-
-    cpus: int = 1
-    memory_mb: int | None = None
-    walltime_s: int | None = None
+_SELDOM = ("columns", "schema", "lookup", "records")
 
 
 def automatic_connections(label: str, dimensions: Iterable[str]) -> tuple[ConnectionDef, ...]:
@@ -180,9 +180,12 @@ class TaskNode:
     version : str
         Version of the code: of its distribution, or the module's ``__version__``, or empty.
     hooks : tuple of str
-        Hooks that the class overrides, of ``adjust_quantum``; only for these is Python called per quantum.
+        Hooks that the class overrides, of ``adjust_quantum``, ``define_quanta``, ``resources``; only where one is
+        named is the task's code called when a graph is built.
     resources : Resources
-        What one quantum needs.
+        What one quantum needs, unless the hook says otherwise.
+    units : str
+        ``module:function`` that finds the data IDs for the task and those it is connected with.
     """
 
     label: str
@@ -193,10 +196,26 @@ class TaskNode:
     connections: tuple[ConnectionDef, ...]
     version: str = ""
     hooks: tuple[str, ...] = ()
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
+    units: str = ""
 
     def __hash__(self) -> int:
         return hash((self.label, self.target))
+
+    def typed_name(self, setting: str) -> str:
+        """Return the name by which a setting is changed: of a script, that of the variable.
+
+        Parameters
+        ----------
+        setting : str
+            Its dotted name in the config.
+
+        Returns
+        -------
+        str
+            What stands in ``-c label:name=value``.
+        """
+        return setting.removeprefix("variables.") if self.kind == "shell" else setting
 
     def by_role(self, *roles: Role) -> tuple[ConnectionDef, ...]:
         """Return the connections of some roles.
@@ -260,7 +279,10 @@ class TaskNode:
     def fingerprint(self) -> str:
         """Digest of what can change its outputs: target, version, config, dimensions and connections."""
         wires = [{**c.to_document(), "doc": ""} for c in self.connections]
-        return digest_json([self.target, self.version, dict(self.config), list(self.dimensions), wires])
+        more = [self.units] if self.units else []
+        return digest_json(
+            [self.target, self.version, dict(self.config), list(self.dimensions), wires, *more]
+        )
 
     def build(self, init_inputs: Mapping[str, Any] | None = None) -> Task:
         """Import its code and construct the task.
@@ -308,8 +330,8 @@ class TaskNode:
             "dimensions": list(self.dimensions),
             "connections": [c.to_document() for c in self.connections],
             "hooks": list(self.hooks),
-            "resources": {f.name: getattr(self.resources, f.name) for f in fields(self.resources)},
-        }
+            "resources": self.resources.to_document(),
+        } | ({"units": self.units} if self.units else {})
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> TaskNode:
@@ -335,4 +357,5 @@ class TaskNode:
             version=document["version"],
             hooks=tuple(document["hooks"]),
             resources=Resources(**document["resources"]),
+            units=document.get("units", ""),
         )

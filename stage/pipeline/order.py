@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from registry.errors import DataIdError, NotFoundError, PipelineError, UsageError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from registry.model.dimensions import DimensionGroup, DimensionUniverse
 
 __all__ = [
+    "can_convert",
     "check_agreement",
     "check_dimensions",
     "check_storage_classes",
@@ -168,13 +170,17 @@ def _uses(nodes: Iterable[TaskNode]) -> dict[str, list[_Use]]:
     return out
 
 
-def check_agreement(nodes: Sequence[TaskNode]) -> None:
+def check_agreement(
+    nodes: Sequence[TaskNode], earlier: Mapping[str, frozenset[str]] = MappingProxyType({})
+) -> None:
     """Check what can be checked without a universe: storage classes, prerequisites, dimensions as far as sure.
 
     Parameters
     ----------
     nodes : sequence of TaskNode
         A pipeline's tasks.
+    earlier : mapping of str to frozenset of str, optional
+        By label, the dataset types that are there before the task's own graph is built: made by earlier steps.
 
     Raises
     ------
@@ -184,10 +190,7 @@ def check_agreement(nodes: Sequence[TaskNode]) -> None:
     for name, (first, *others) in _uses(nodes).items():
         made = first[1].is_output or first[1].is_init_output
         for other in others:
-            if other[1].storage_class != first[1].storage_class:
-                raise _mismatch(
-                    name, "storage class", (first, first[1].storage_class), (other, other[1].storage_class)
-                )
+            _check_readable(name, first, other, is_made=made)
             a, b = set(first[1].dimensions), set(other[1].dimensions)
             # One may leave out what the other's dimensions require, as an instrument: only a universe can tell.
             if not (a <= b or b <= a):
@@ -197,17 +200,54 @@ def check_agreement(nodes: Sequence[TaskNode]) -> None:
                     (first, _dims(first[1].dimensions)),
                     (other, _dims(other[1].dimensions)),
                 )
+            if name in earlier.get(other[0].label, ()):
+                continue
             if made and other[1].role == "prerequisite":
                 raise PipelineError(
                     f"'{name}' is a prerequisite of {_said(other)} but made by {_said(first)}",
                     code="prerequisite-produced",
-                    hint="Declare it as Input, or split the pipeline.",
+                    hint="Declare it as Input, or put the task into a later step.",
                 )
             if first[1].is_output and other[1].role == "init_input":
                 raise PipelineError(
                     f"'{name}' is an init input of {_said(other)} but a quantum's output of {_said(first)}",
                     code="init-input-produced-late",
                 )
+
+
+def _check_readable(name: str, first: _Use, other: _Use, *, is_made: bool) -> None:
+    """Refuse a storage class that the one of the other use cannot be read as."""
+    a, b = first[1].storage_class, other[1].storage_class
+    if a == b:
+        return
+    is_file = "shell" in {first[0].kind, other[0].kind}
+    if can_convert(a, b, is_file=is_file) or (not is_made and can_convert(b, a, is_file=is_file)):
+        return
+    raise _mismatch(name, "storage class", (first, a), (other, b))
+
+
+def can_convert(stored: str, wanted: str, *, is_file: bool = False) -> bool:
+    """Tell whether what is stored in one storage class can be had in another.
+
+    Parameters
+    ----------
+    stored, wanted : str
+        The storage classes.
+    is_file : bool, optional
+        Whether it is had as a file, as by a script: its form has then to be the same.
+
+    Returns
+    -------
+    bool
+        Whether it can; no for a storage class that there is not.
+    """
+    from sync.storage import is_readable_as, storage_class
+
+    try:
+        same_form = storage_class(stored).formatter == storage_class(wanted).formatter
+        return is_readable_as(stored, wanted) and (same_form or not is_file)
+    except NotFoundError:  # named by `check_storage_classes`
+        return False
 
 
 def check_dimensions(nodes: Sequence[TaskNode], universe: DimensionUniverse) -> None:
@@ -293,7 +333,9 @@ def _mismatch(name: str, what: str, *uses: tuple[_Use, str]) -> PipelineError:
     return PipelineError(
         f"'{name}' has {what} {ours} in {_said(first)} but {theirs} in {_said(other)}",
         code=f"{what.replace(' ', '-')}-mismatch",
-        hint="Make the two declarations agree.",
+        hint="Make the two declarations agree."
+        if what != "storage class"
+        else "Make the two declarations agree: there is no conversion between them.",
     )
 
 

@@ -15,6 +15,7 @@ from registry.errors import NotFoundError, PipelineError, StorageError
 
 __all__ = [
     "Setting",
+    "mapping_of",
     "nested",
     "note_variable",
     "noting_files",
@@ -258,11 +259,33 @@ def read_yaml_file(path: str, what: str = "file") -> dict[str, Any]:
     PipelineError
         If it is not YAML, or no mapping.
     """
-    found = read_yaml(read_text(path, what), path)
+    return mapping_of(read_yaml(read_text(path, what), path), f"{what} {path}")
+
+
+def mapping_of(found: Any, where: str) -> dict[str, Any]:
+    """Return what a YAML text holds as a mapping.
+
+    Parameters
+    ----------
+    found : object
+        What was read.
+    where : str
+        Where, for errors.
+
+    Returns
+    -------
+    dict
+        It; empty for an empty text.
+
+    Raises
+    ------
+    PipelineError
+        If it is no mapping of names.
+    """
     if found is None:
         return {}
     if not isinstance(found, dict) or not all(isinstance(k, str) for k in found):
-        raise PipelineError(f"{what} {path}: expected a mapping of names to values", code="bad-yaml")
+        raise PipelineError(f"{where}: expected a mapping of names to values", code="bad-yaml")
     return found
 
 

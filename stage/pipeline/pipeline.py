@@ -9,24 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import PipelineError, nearest
 from registry.model.digest import digest_json
+from stage.pipeline.columns import check_columns
 from stage.pipeline.construct import build_tasks, diff_nodes
-from stage.pipeline.contracts import check_contracts
 from stage.pipeline.definition import PipelineDefinition
+from stage.pipeline.discoveries import check_discoveries
 from stage.pipeline.edit import add_task, change_task, set_text, set_value
 from stage.pipeline.importing import extend_path
 from stage.pipeline.load import load_definition
 from stage.pipeline.node import TaskNode
-from stage.pipeline.order import (
-    check_agreement,
-    check_dimensions,
-    check_storage_classes,
-    dataset_types,
-    sorted_nodes,
-)
+from stage.pipeline.order import check_dimensions, check_storage_classes, dataset_types
 from stage.pipeline.overrides import read_overrides
-from stage.pipeline.resolve import load_class, node_of
+from stage.pipeline.prefix import settled
+from stage.pipeline.settle import settle_nodes
+from stage.pipeline.steps import check_step_dimensions
 from stage.pipeline.task import Task
 from stage.pipeline.write import definition_yaml
+from stage.pipeline.written import Written
 
 if TYPE_CHECKING:
     from registry.model.dataset_type import DatasetType
@@ -36,17 +34,20 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 
-class Pipeline:
+class Pipeline(Written):
     """Labelled tasks with their settings. Immutable: methods that change something return another pipeline.
 
     Parameters
     ----------
     definition : PipelineDefinition
         The pipeline as it is written. Task code is imported only when `nodes` are asked for.
+    whole : Pipeline, optional
+        The pipeline that it is a step of.
     """
 
-    def __init__(self, definition: PipelineDefinition) -> None:
-        self.definition = definition
+    def __init__(self, definition: PipelineDefinition, whole: Pipeline | None = None) -> None:
+        super().__init__(definition)
+        self.whole = whole
 
     @classmethod
     def load(cls, location: str | Path) -> Pipeline:
@@ -97,36 +98,6 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"Pipeline({', '.join(self.definition.tasks)})"
 
-    @property
-    def description(self) -> str:
-        """What it is for."""
-        return self.definition.description
-
-    @property
-    def instrument(self) -> str | None:
-        """The instrument that it is meant for."""
-        return self.definition.instrument
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels of its tasks, as written."""
-        return tuple(self.definition.tasks)
-
-    @property
-    def subsets(self) -> dict[str, tuple[str, ...]]:
-        """Labels in each named subset."""
-        return {name: labels for name, (labels, _) in self.definition.subsets.items()}
-
-    @property
-    def steps(self) -> tuple[str, ...]:
-        """Names of subsets, in the order they are to be run."""
-        return self.definition.steps
-
-    @property
-    def search_path(self) -> tuple[str, ...]:
-        """Directories of user modules; they come after all installed packages."""
-        return self.definition.search_path
-
     @cached_property
     def nodes(self) -> tuple[TaskNode, ...]:
         """Its tasks with everything settled, in dependency order.
@@ -136,23 +107,7 @@ class Pipeline:
         PipelineError
             If code cannot be imported, a setting is not right, tasks do not fit together, or a contract is broken.
         """
-        extend_path(self.search_path)
-        if len(self.steps) > 1:
-            raise PipelineError(
-                f"{self.definition.where} has {len(self.steps)} steps ({', '.join(self.steps)}); "
-                "one graph holds one step, and going through several by itself is not supported by this version",
-                code="several-steps",
-                hint=f"Choose one: {Path(self.definition.where).name}#{self.steps[0]}",
-            )
-        found = sorted_nodes([node_of(label, self.definition) for label in self.definition.tasks])
-        check_agreement(found)
-        if self.definition.contracts:
-            configs = {
-                n.label: load_class(self.definition.tasks[n.label]).ConfigClass.from_document(n.config)
-                for n in found
-            }
-            check_contracts(self.definition.contracts, configs, self.definition.parameters)
-        return found
+        return settle_nodes(self.definition)
 
     def node(self, label: str) -> TaskNode:
         """Return one of the tasks.
@@ -191,11 +146,15 @@ class Pipeline:
         ------
         PipelineError
             For tasks that cannot be imported, settings that are not right, circles, two producers of a dataset
-            type, dimensions or storage classes that disagree (both tasks are named), and broken contracts.
+            type, dimensions or storage classes that disagree, tables without a column that a reader needs (both
+            tasks are named), and broken contracts.
         """
         check_storage_classes(self.nodes)
+        check_columns(self.nodes)
         if universe is not None:
             check_dimensions(self.nodes, universe)
+            check_step_dimensions(self.steps, universe, self.definition.where)
+            check_discoveries(self.nodes, self.steps, universe, self.definition.where)
 
     def dataset_types(self, universe: DimensionUniverse) -> dict[str, DatasetType]:
         """Return all dataset types that it reads or makes.
@@ -219,7 +178,12 @@ class Pipeline:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of what can change its outputs: code versions, configs and connections of all tasks."""
+        """Digest of what can change its outputs: code versions, configs and connections of all tasks.
+
+        A step of a pipeline has that of the whole.
+        """
+        if self.whole is not None:
+            return self.whole.fingerprint
         return digest_json(sorted([n.label, n.fingerprint] for n in self.nodes))
 
     def diff(self, other: Pipeline) -> list[str]:
@@ -377,6 +341,38 @@ class Pipeline:
         """
         return Pipeline(self.definition.only(self.definition.expand(names)))
 
+    @property
+    def first(self) -> Pipeline:
+        """What the first graph holds: the first step, or all of a pipeline without steps."""
+        return self.step(self.steps[0].label) if len(self.steps) > 1 else self
+
+    def step(self, label: str) -> Pipeline:
+        """Return one step as a pipeline of its own.
+
+        Parameters
+        ----------
+        label : str
+            The step's.
+
+        Returns
+        -------
+        Pipeline
+            With the tasks of that step.
+
+        Raises
+        ------
+        PipelineError
+            If there is no such step; offers the nearest.
+        """
+        for step in self.steps:
+            if step.label == label:
+                return Pipeline(self.definition.only(step.tasks), whole=self)
+        raise PipelineError(
+            f"{self.definition.where} has no step '{label}'",
+            code="unknown-step",
+            hint=nearest(label, [s.label for s in self.steps]),
+        )
+
     def to_yaml(self, base: str | Path | None = None) -> str:
         """Return it as one pipeline file that imports no other.
 
@@ -392,4 +388,4 @@ class Pipeline:
             YAML; `load` makes an equal pipeline of it. Changes of settings are merged, with parameters still named.
         """
         extend_path(self.search_path)
-        return definition_yaml(self.definition, base)
+        return definition_yaml(settled(self.definition), base)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from registry.errors import PipelineError, nearest
@@ -12,12 +14,22 @@ from stage.pipeline.connections import Connections
 from stage.pipeline.definition import PipelineDefinition, TaskDefinition, fill_parameters
 from stage.pipeline.importing import code_version, load_task_class, split_target
 from stage.pipeline.node import TaskNode, automatic_connections
+from stage.pipeline.resources import Resources
 from stage.pipeline.task import Task
 
-__all__ = ["changes_of", "check_interface", "load_class", "make_node", "node_of"]
+__all__ = [
+    "changes_of",
+    "check_interface",
+    "check_lookups",
+    "hooks_of",
+    "load_class",
+    "lookup_of",
+    "make_node",
+    "node_of",
+]
 
 _SHELL = "stage.tasks.shell:ShellTask"
-_HOOKS = ("adjust_quantum",)
+_HOOKS = ("adjust_quantum", "define_quanta")
 
 
 def node_of(label: str, definition: PipelineDefinition) -> TaskNode:
@@ -44,7 +56,9 @@ def node_of(label: str, definition: PipelineDefinition) -> TaskNode:
     task_class = load_class(task)
     changes = [fill_parameters(change, definition.parameters, where) for where, change in changes_of(task)]
     try:
-        return make_node(label, task_class, task_class.ConfigClass.from_changes(*changes))
+        node = make_node(label, task_class, task_class.ConfigClass.from_changes(*changes))
+        hints = fill_parameters(task.resources, definition.parameters, task.where)
+        return replace(node, resources=node.resources.changed(hints), units=task.units or node.units)
     except PipelineError as exc:
         source = _source(task, exc.context.get("setting", ""))
         raise PipelineError(f"{source}: {exc.message}", code=exc.code, hint=exc.hint) from exc
@@ -137,6 +151,7 @@ def make_node(label: str, task_class: type[Task], config: Config) -> TaskNode:
     _refuse_nested_connections(owner, config)
     connections = task_class.connections_for(config, owner=owner)
     check_interface(owner, task_class, connections)
+    check_lookups(owner, task_class, connections)
     target = f"{task_class.__module__}:{task_class.__qualname__}"
     if "<locals>" in target:
         raise PipelineError(
@@ -151,9 +166,86 @@ def make_node(label: str, task_class: type[Task], config: Config) -> TaskNode:
         dimensions=connections.dimensions,
         connections=(*connections.defs, *automatic_connections(label, connections.dimensions)),
         version=code_version(split_target(target)[0]),
-        hooks=tuple(h for h in _HOOKS if getattr(task_class, h) is not getattr(Task, h)),
-        resources=task_class.resources,
+        hooks=hooks_of(task_class),
+        resources=_resources_of(owner, task_class),
+        units=task_class.units,
     )
+
+
+def hooks_of(task_class: type[Task]) -> tuple[str, ...]:
+    """Return the hooks that a task class overrides.
+
+    Parameters
+    ----------
+    task_class : type
+        The task.
+
+    Returns
+    -------
+    tuple of str
+        Of ``adjust_quantum``, ``define_quanta``, ``resources``.
+    """
+    found = [h for h in _HOOKS if getattr(task_class, h) is not getattr(Task, h)]
+    return (*found, "resources") if not isinstance(task_class.resources, Resources) else tuple(found)
+
+
+def _resources_of(owner: str, task_class: type[Task]) -> Resources:
+    """Return what holds where no method says otherwise: the nearest class attribute."""
+    if not isinstance(task_class.resources, Resources) and not callable(task_class.resources):
+        raise PipelineError(
+            f"{owner}: resources of {task_class.__name__} is {task_class.resources!r}",
+            code="bad-resources",
+            hint="Write resources = Resources(memory_mb=...), or a method resources(self, data_id).",
+        )
+    declared = (vars(base).get("resources") for base in task_class.__mro__)
+    return next(r for r in declared if isinstance(r, Resources))
+
+
+def check_lookups(owner: str, task_class: type[Task], connections: Connections) -> None:
+    """Refuse lookup functions that are not there.
+
+    Parameters
+    ----------
+    owner : str
+        Who it is, for errors.
+    task_class : type
+        The task.
+    connections : Connections
+        Its connections.
+
+    Raises
+    ------
+    PipelineError
+        If a prerequisite names one that neither the class nor its module has.
+    """
+    for c in connections.by_role("prerequisite"):
+        if c.lookup and lookup_of(task_class, c.lookup) is None:
+            names = [*vars(task_class), *vars(sys.modules[task_class.__module__])]
+            raise PipelineError(
+                f"{owner}: '{c.name}' is looked up by '{c.lookup}', which is neither a static method of "
+                f"{task_class.__name__} nor a function of its module",
+                code="unknown-lookup",
+                hint=nearest(c.lookup, [n for n in names if not n.startswith("__")]),
+            )
+
+
+def lookup_of(task_class: type[Task], name: str) -> Callable[..., Any] | None:
+    """Return the function that looks a prerequisite up.
+
+    Parameters
+    ----------
+    task_class : type
+        The task.
+    name : str
+        As its connection says.
+
+    Returns
+    -------
+    callable or None
+        A static method of the class, else a function of its module; None if there is neither.
+    """
+    found = getattr(task_class, name, None) or getattr(sys.modules[task_class.__module__], name, None)
+    return found if callable(found) else None
 
 
 def check_interface(owner: str, task_class: type[Task], connections: Connections) -> None:

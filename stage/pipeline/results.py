@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import PipelineError, nearest
@@ -11,7 +11,7 @@ from stage.pipeline.struct import Struct
 if TYPE_CHECKING:
     from stage.pipeline.connections import Connections
 
-__all__ = ["check_init_outputs", "check_result"]
+__all__ = ["check_init_outputs", "check_result", "paired_result"]
 
 
 def check_result(task: str, connections: Connections, result: Any) -> dict[str, Any]:
@@ -61,6 +61,46 @@ def check_result(task: str, connections: Connections, result: Any) -> dict[str, 
                 hint="Return it, declare it with minimum=0, or raise NoWorkFound.",
             )
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def paired_result(
+    task: str, connections: Connections, result: Any, outputs: Mapping[str, Sequence[Any]]
+) -> list[tuple[Any, Any]]:
+    """Return each object that `run` returned with its ref.
+
+    Parameters
+    ----------
+    task : str
+        The task's name.
+    connections : Connections
+        Its connections.
+    result : Struct or mapping or None
+        What it returned.
+    outputs : mapping
+        Refs by connection; a connection that is not there is not wanted.
+
+    Returns
+    -------
+    list of (object, ref)
+        In declared order of what was returned.
+
+    Raises
+    ------
+    PipelineError
+        If a required output is missing, or there are more or other ones.
+    """
+    multiple = {c.name for c in connections.by_role("output") if c.multiple}
+    pairs: list[tuple[Any, Any]] = []
+    for name, value in check_result(task, connections, result).items():
+        refs = outputs.get(name, ())
+        values = list(value) if name in multiple else [value] * len(refs)
+        if len(values) != len(refs):
+            raise PipelineError(
+                f"task '{task}' returned {len(values)} '{name}', planned were {len(refs)}",
+                code="wrong-output-count",
+            )
+        pairs += zip(values, refs, strict=True)
+    return pairs
 
 
 def check_init_outputs(task: str, connections: Connections, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,16 +6,21 @@ import inspect
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from registry.errors import PipelineError, nearest
 from stage.pipeline.access import DeferredDataset, QuantumLike, RepoLike
 from stage.pipeline.config import Config
 from stage.pipeline.connections import Connections
-from stage.pipeline.node import ConnectionDef, Resources
-from stage.pipeline.results import check_init_outputs, check_result
+from stage.pipeline.node import ConnectionDef
+from stage.pipeline.resources import Resources
+from stage.pipeline.results import check_init_outputs, paired_result
 from stage.pipeline.struct import NoWorkFound, Struct
 from stage.pipeline.subtask import SubtaskChoice, chosen
+
+if TYPE_CHECKING:
+    from registry.model.columns import Columns
+    from stage.pipeline.quanta import Quanta
 
 __all__ = ["DeferredDataset", "NoWorkFound", "QuantumLike", "RepoLike", "Struct", "Task"]
 
@@ -50,12 +55,19 @@ class Task:
         For messages.
     metadata : dict
         For small facts about what was done: saved with each quantum, then cleared.
+
+    Notes
+    -----
+    What a quantum needs of a machine is the class attribute ``resources``. Where that depends on the data ID, a method
+    ``resources(self, data_id)`` stands in its place, and returns a mapping with ``cpus``, ``memory_mb``,
+    ``walltime_s`` or some of them; it is called for each quantum when a graph is built.
     """
 
     ConfigClass: ClassVar[type[Config]] = Config
     ConnectionsClass: ClassVar[type[Connections]] = Connections
     default_label: ClassVar[str] = "task"
-    resources: ClassVar[Resources] = Resources()
+    resources: ClassVar[Any] = Resources()
+    units: ClassVar[str] = ""
     kind: ClassVar[str] = "class"
     wants_data_id: ClassVar[bool] = False
 
@@ -180,10 +192,33 @@ class Task:
 
         Notes
         -----
-        Called before anything is read, and it may look at no dataset's content.
+        Called when a graph is built, for each quantum that has what it requires, and again before it runs: the same
+        answer both times, from data IDs and settings alone. What is left out at the build is not in the graph.
         """
         del data_id
         return inputs, outputs
+
+    def define_quanta(self, data_ids: Columns, existing: Mapping[str, Columns]) -> Quanta | None:
+        """Divide the work by hand; by connections unless overridden.
+
+        Parameters
+        ----------
+        data_ids : Columns
+            The data IDs that the question allows: all dimensions of the task and of those it is connected with.
+        existing : mapping of str to Columns
+            By regular input: data IDs of the datasets that are there, or will be made by tasks before it.
+
+        Returns
+        -------
+        Quanta or None
+            The quanta and their datasets; None for a division by connections.
+
+        Notes
+        -----
+        Called once when a graph is built, with all rows at once.
+        """
+        del data_ids, existing
+        return None
 
     def init_outputs(self) -> dict[str, Any]:
         """Return the objects of the init outputs, all known since construction.
@@ -326,21 +361,8 @@ class Task:
         PipelineError
             If a required output is missing, or there are more or other ones. Nothing was written.
         """
-        pairs: list[tuple[Any, Any]] = []
-        for name, value in check_result(self.name, self.connections, result).items():
-            refs = outputs.get(name, ())
-            values = list(value) if self._output(name).multiple else [value] * len(refs)
-            if len(values) != len(refs):
-                raise PipelineError(
-                    f"task '{self.name}' returned {len(values)} '{name}', planned were {len(refs)}",
-                    code="wrong-output-count",
-                )
-            pairs += zip(values, refs, strict=True)
-        for value, ref in pairs:
+        for value, ref in paired_result(self.name, self.connections, result, outputs):
             repo.put(value, ref)
-
-    def _output(self, name: str) -> ConnectionDef:
-        return next(c for c in self.connections.by_role("output") if c.name == name)
 
     def checked_init_outputs(self) -> dict[str, Any]:
         """Return `init_outputs`, compared with the connections.

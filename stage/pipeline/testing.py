@@ -164,7 +164,9 @@ class MemoryRepo:
         return ref in self.objects
 
     def local_path(self, ref: Any) -> Path:
-        """Write an object to a file, as its storage class does.
+        """Write an object to a file, as its storage class does, or to a directory if it is a file set.
+
+        Of an output that is not there yet, only the place is returned, a directory made.
 
         Parameters
         ----------
@@ -176,19 +178,27 @@ class MemoryRepo:
         Path
             Gone when the repository object is.
         """
-        from sync.storage import formatter, storage_class
+        from sync.storage import directory_formatter, formatter, storage_class
 
+        packer = directory_formatter(ref.storage_class)
         writer = formatter(storage_class(ref.storage_class).formatter)
         name = "_".join(map(str, (ref.dataset_type, *ref.values))).replace("/", "_")
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix="stage-memory-repo-"))
             weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         path = self._directory / (name + writer.extension)
-        path.write_bytes(writer.encode(self.get(ref)))
-        return path
+        if ref in self.objects:
+            path.write_bytes(writer.encode(self.get(ref)))
+        if packer is None:
+            return path
+        directory = self._directory / f"{name}.files"
+        directory.mkdir(exist_ok=True)
+        if ref in self.objects:
+            packer.unpack(path, directory)
+        return directory
 
     def put_file(self, path: str | Path, ref: Any) -> None:
-        """Keep what a file holds, read as its storage class does.
+        """Keep what a file holds, read as its storage class does; or the files of a directory.
 
         Parameters
         ----------
@@ -197,9 +207,12 @@ class MemoryRepo:
         ref : MemoryRef
             Which it is.
         """
-        from sync.storage import decode, storage_class
+        from sync.storage import decode, directory_formatter, storage_class
 
-        kind = storage_class(ref.storage_class)
+        kind, packer = storage_class(ref.storage_class), directory_formatter(ref.storage_class)
+        if packer is not None and Path(path).is_dir():
+            directory, path = path, Path(path).with_suffix(".packed")
+            packer.pack(directory, path)
         self.objects[ref] = decode(Path(path).read_bytes(), kind.formatter, kind.name, str(path))
 
 

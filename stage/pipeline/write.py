@@ -43,23 +43,26 @@ def definition_yaml(definition: PipelineDefinition, base: str | Path | None = No
         "contracts": [
             {"contract": c.expression} | ({"msg": c.message} if c.message else {}) for c in d.contracts
         ],
-        "steps": list(d.steps),
+        "steps": [step.to_document() for step in d.steps],
     }
     kept = {k: v for k, v in out.items() if v}
     return yaml.dump(kept, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _task(task: TaskDefinition) -> Any:
+    more = {"resources": dict(task.resources), "units": task.units}
+    further = {k: v for k, v in more.items() if v}
     merged = load_class(task).ConfigClass.merged(*(change for _, change in changes_of(task)))
     if task.shell is None:
-        return {"class": task.target, "config": merged} if merged else task.target
+        given = further | ({"config": merged} if merged else {})
+        return {"class": task.target, **given} if given else task.target
     config = dict(merged.get("variables", {}))
     if merged.get("connections"):
         config["connections"] = merged["connections"]
     rest = {
         key: value for key, value in task.shell.items() if key != "script" and (value or key == "dimensions")
     }
-    return {"shell": task.shell["script"], **rest} | ({"config": config} if config else {})
+    return {"shell": task.shell["script"], **rest, **further} | ({"config": config} if config else {})
 
 
 class _Dumper(yaml.SafeDumper):

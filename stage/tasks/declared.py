@@ -9,7 +9,14 @@ from pydantic import model_validator
 
 from registry.errors import PipelineError
 from stage.pipeline.config import Config, Field
-from stage.pipeline.connections import Connection, Connections, Input, Output, PrerequisiteInput
+from stage.pipeline.connections import (
+    Connection,
+    Connections,
+    DimensionRecords,
+    Input,
+    Output,
+    PrerequisiteInput,
+)
 
 __all__ = ["InputSpec", "OutputSpec", "declare"]
 
@@ -40,6 +47,10 @@ class InputSpec(_Spec):
 
 class OutputSpec(_Spec):
     """An output as a pipeline file declares it."""
+
+    records: str = Field(
+        "", description="The dimension whose records it holds, to be known to graphs built afterwards."
+    )
 
 
 def declare(
@@ -101,4 +112,6 @@ def _connection(spec: _Spec) -> Connection:
     }
     if isinstance(spec, InputSpec):
         return (PrerequisiteInput if spec.prerequisite else Input)(**common)
+    if isinstance(spec, OutputSpec) and spec.records:
+        return DimensionRecords(**{**common, "storage_class": "DimensionRecords", "records": spec.records})
     return Output(**common)

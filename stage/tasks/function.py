@@ -6,17 +6,19 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, cast
 
 from pydantic import create_model
 
 from registry.errors import PipelineError, nearest
 from stage.pipeline.config import Config
 from stage.pipeline.connections import Connections, Input, Output
-from stage.pipeline.node import Resources
+from stage.pipeline.resources import Resources
 from stage.pipeline.struct import Struct
-from stage.pipeline.task import Task
+from stage.pipeline.task import QuantumLike, RepoLike, Task
+from stage.tasks.local_files import FileRepoLike, is_made
 
 __all__ = ["FunctionTask", "TaskFunction", "task"]
 
@@ -30,6 +32,7 @@ class FunctionTask(Task):
     kind = "function"
     function: ClassVar[Callable[..., Any]]
     settings: ClassVar[tuple[str, ...]] = ()
+    paths: ClassVar[tuple[str, ...]] = ()
 
     def run(self, **inputs: Any) -> Struct:
         """Call the function with the inputs, and with the settings of the config.
@@ -37,7 +40,8 @@ class FunctionTask(Task):
         Parameters
         ----------
         **inputs
-            One keyword an input connection, and ``data_id`` if the function has it.
+            One keyword an input connection, ``data_id`` if the function has it, and the path of each output that the
+            function writes itself.
 
         Returns
         -------
@@ -45,13 +49,74 @@ class FunctionTask(Task):
             One field an output connection.
         """
         settings = {name: getattr(self.config, name) for name in self.settings}
-        return self._named(type(self).function(**inputs, **settings))
+        result = self._named(type(self).function(**inputs, **settings))
+        written = {name: inputs[name] for name in self.paths if inputs.get(name) is not None}
+        return Struct(**{**result.as_dict(), **written}) if written else result
+
+    def run_quantum(self, quantum: QuantumLike, repo: RepoLike) -> None:
+        """Read a quantum's inputs, call the function, write its outputs or take the files that it has written.
+
+        Parameters
+        ----------
+        quantum : Quantum
+            Refs by connection.
+        repo : LimitedRepo
+            Where they are; also with ``local_path`` and ``put_file`` if the function is given paths.
+
+        Raises
+        ------
+        NoWorkFound
+            If there are too few inputs, or the function says so. Nothing was written.
+        PipelineError
+            If the function does not return or write what is declared. Nothing was written.
+        """
+        if not self.paths:
+            super().run_quantum(quantum, repo)
+            return
+        files = cast("FileRepoLike", repo)
+        inputs, outputs = self.adjust_quantum(dict(quantum.inputs), dict(quantum.outputs), quantum.data_id)
+        places = {n: [Path(files.local_path(ref)) for ref in outputs.get(n, ())] for n in self.paths}
+        arguments = self.read_inputs(inputs, repo)
+        if self.wants_data_id:
+            arguments["data_id"] = dict(quantum.data_id)
+        result = self.run(**arguments, **self._handed(places)).as_dict()
+        # Those that the function has written are taken from their places, not from here.
+        result |= {name: [] for name in places}
+        written = list(self._written(places, outputs))
+        self.write_outputs(result, {n: refs for n, refs in outputs.items() if n not in places}, repo)
+        for place, ref in written:
+            files.put_file(place, ref)
+
+    def _handed(self, places: Mapping[str, list[Path]]) -> dict[str, Any]:
+        """Return the paths as parameters: a list where an output is multiple, None where it is not wanted."""
+        declared = {c.name: c for c in self.connections.by_role("output")}
+        return {
+            name: found if declared[name].multiple else next(iter(found), None)
+            for name, found in places.items()
+        }
+
+    def _written(
+        self, places: Mapping[str, list[Path]], outputs: Mapping[str, Sequence[Any]]
+    ) -> Iterator[tuple[Path, Any]]:
+        """Yield the files that the function has written, each with its ref."""
+        for connection in self.connections.by_role("output"):
+            for place, ref in zip(
+                places.get(connection.name, ()), outputs.get(connection.name, ()), strict=False
+            ):
+                if is_made(place):
+                    yield place, ref
+                elif connection.minimum:
+                    raise PipelineError(
+                        f"the function of task '{self.name}' did not write its output '{connection.name}' to {place}",
+                        code="missing-output",
+                        hint="Write it there, or declare it with minimum=0.",
+                    )
 
     def _named(self, result: Any) -> Struct:
         """Give names to what the function returned: a single output is the value itself."""
         if isinstance(result, Struct):
             return result
-        names = [c.name for c in self.connections.by_role("output")]
+        names = [c.name for c in self.connections.by_role("output") if c.name not in self.paths]
         if len(names) == 1:
             return Struct(**{names[0]: result})
         if isinstance(result, Mapping):
@@ -126,7 +191,9 @@ def task(
     inputs : mapping of str to Input
         Its inputs: each is a parameter of the function.
     outputs : mapping of str to Output
-        Its outputs. The function returns the value itself if there is one, else a dict or a `Struct` by name.
+        Its outputs. The function returns the value itself if there is one, else a dict or a `Struct` by name. One that
+        is a parameter with the annotation ``Path`` it writes itself: it is handed the path of a file that is not there
+        yet, or of an empty directory for a `FileSet`.
     resources : Resources
         What one quantum needs of a machine.
 
@@ -159,7 +226,8 @@ def task(
     def decorate(function: Callable[_P, _R]) -> TaskFunction[_P, _R]:
         name = getattr(function, "__qualname__", repr(function))
         parameters = _parameters(function, name, ins)
-        settings = {n: p for n, p in parameters.items() if n not in ins and n != "data_id"}
+        paths = tuple(n for n in outs if n not in ins and _is_path(function, parameters.get(n)))
+        settings = {n: p for n, p in parameters.items() if n not in ins and n not in {"data_id", *paths}}
         common = {"__module__": function.__module__, "__doc__": function.__doc__}
         connections: type[Connections] = type(
             f"{name}.Connections", (Connections,), {**common, **ins, **outs}, dimensions=dimensions
@@ -169,6 +237,7 @@ def task(
             "__qualname__": name,
             "function": staticmethod(function),
             "settings": tuple(settings),
+            "paths": paths,
             "wants_data_id": "data_id" in parameters,
             "ConfigClass": _config_class(function, name, settings),
             "ConnectionsClass": connections,
@@ -199,6 +268,18 @@ def _parameters(
                 hint=nearest(wanted, parameters),
             )
     return parameters
+
+
+def _is_path(function: Callable[..., Any], parameter: inspect.Parameter | None) -> bool:
+    """Tell whether a parameter is annotated as a path."""
+    if parameter is None:
+        return False
+    holder = types.SimpleNamespace(__annotations__={"path": parameter.annotation})
+    try:
+        found = typing.get_type_hints(holder, getattr(function, "__globals__", {})).get("path")
+    except (NameError, TypeError):  # a type that only checkers know is no path
+        return False
+    return isinstance(found, type) and issubclass(found, Path)
 
 
 def _config_class(

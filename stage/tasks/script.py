@@ -96,7 +96,9 @@ def run_script(script: str, environment: Mapping[str, str], directory: Path, log
     output.end()
     if status != 0:
         how = f"exit status {status}" if status > 0 else f"signal {signal.Signals(-status).name}"
-        raise ScriptFailed(f"the script ended with {how}{_said(output.last)}")
+        raise ScriptFailed(
+            f"the script ended with {how}{_said(output.last)}", context={"exit_status": status}
+        )
 
 
 @contextlib.contextmanager

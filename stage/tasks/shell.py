@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from pydantic import model_validator
 
@@ -17,49 +17,16 @@ from stage.pipeline.node import ConnectionDef
 from stage.pipeline.struct import NoWorkFound, Struct
 from stage.pipeline.task import QuantumLike, RepoLike, Task
 from stage.tasks.declared import InputSpec, OutputSpec, declare
+from stage.tasks.local_files import FileRepoLike, is_made
 from stage.tasks.script import ScriptFailed, run_script
 
-__all__ = ["FileRepoLike", "ShellConfig", "ShellTask"]
+__all__ = ["ShellConfig", "ShellTask"]
 
 _TAKEN = frozenset({
     "BASH_ENV", "CDPATH", "ENV", "HOME", "IFS", "LANG", "LOGNAME", "PATH", "PS4", "PWD", "PYTHONPATH", "SHELL",
     "SHELLOPTS", "TMPDIR", "USER",
 })  # fmt: skip
 """Variables that a script and the programs it calls rely on."""
-
-
-class FileRepoLike(RepoLike, Protocol):
-    """What a shell task needs of its repository."""
-
-    def local_path(self, ref: Any, /) -> str | Path:
-        """Return a local file with an input's bytes.
-
-        Parameters
-        ----------
-        ref : object
-            One of the quantum's inputs.
-
-        Returns
-        -------
-        str or Path
-            The file.
-        """
-
-    def put_file(self, path: str | Path, ref: Any, /) -> Any:
-        """Take a file as an output.
-
-        Parameters
-        ----------
-        path : str or Path
-            A local file.
-        ref : object
-            One of the quantum's outputs.
-
-        Returns
-        -------
-        object
-            Nothing that is used.
-        """
 
 
 class ShellConfig(Config):
@@ -93,7 +60,7 @@ class ShellTask(Task):
     """Runs a script per quantum, in a scratch directory of its own.
 
     For each input and output, the variable of its name holds the path of a file (several, one a line, where it is
-    multiple). ``STAGE_<DIMENSION>`` holds each value of the data ID, ``STAGE_DATA_ID`` all of them as JSON,
+    multiple); of a directory where it is a file set: one with the input's files, or an empty one to be filled. ``STAGE_<DIMENSION>`` holds each value of the data ID, ``STAGE_DATA_ID`` all of them as JSON,
     ``STAGE_TASK`` the label, ``STAGE_SCRATCH`` the scratch directory. A script that finds nothing to do writes a
     reason, or nothing, to the file ``$STAGE_NO_WORK`` and ends with status 0.
     """
@@ -153,7 +120,7 @@ class ShellTask(Task):
         }
         planned = {c.name: self._places(c, 1, root) for c in self.connections.by_role("output")}
         self._execute(paths, planned, data_id or {}, root)
-        return Struct(**{name: places[0] for name, places in planned.items() if places[0].exists()})
+        return Struct(**{name: places[0] for name, places in planned.items() if is_made(places[0])})
 
     def run_quantum(self, quantum: QuantumLike, repo: RepoLike) -> None:
         """Run the script on a quantum's files.
@@ -186,14 +153,17 @@ class ShellTask(Task):
             self._execute(inputs, planned, quantum.data_id, root)
             for name, places in planned.items():
                 for place, ref in zip(places, quantum.outputs.get(name, ()), strict=True):
-                    if place.exists():
+                    if is_made(place):
                         files.put_file(place, ref)
 
     def _places(self, connection: ConnectionDef, count: int, root: Path) -> list[Path]:
         """Return where the files of an output are to be made."""
-        from sync.storage import formatter, storage_class
+        from sync.storage import directory_formatter, formatter, storage_class
 
-        ending = formatter(storage_class(connection.storage_class).formatter).extension
+        is_directory = directory_formatter(connection.storage_class) is not None
+        ending = (
+            "" if is_directory else formatter(storage_class(connection.storage_class).formatter).extension
+        )
         names = [connection.name] if count == 1 else [f"{connection.name}_{i}" for i in range(count)]
         return [root / "out" / (name + ending) for name in names]
 
@@ -204,7 +174,7 @@ class ShellTask(Task):
         data_id: Mapping[str, Any],
         root: Path,
     ) -> None:
-        (root / "out").mkdir()
+        self._make_places(root / "out", outputs)
         no_work = root / "no-work"
         environment = {f"STAGE_{name.upper()}": str(value) for name, value in data_id.items()}
         environment |= {name: _text(value) for name, value in self.config.variables.items()}
@@ -220,7 +190,7 @@ class ShellTask(Task):
             raise NoWorkFound(no_work.read_text(encoding="utf-8", errors="replace").strip())
         for connection in self.connections.by_role("output"):
             for place in outputs[connection.name]:
-                if connection.minimum and not place.is_file():
+                if connection.minimum and not is_made(place):
                     raise ScriptFailed(
                         f"the script of task '{self.name}' did not make its output '{connection.name}' ({place.name})",
                         code="missing-output",
@@ -228,6 +198,16 @@ class ShellTask(Task):
                     )
                 if place.is_file():
                     self._check_form(connection, place)
+
+    def _make_places(self, out: Path, outputs: Mapping[str, Sequence[Path]]) -> None:
+        """Make the directory of the outputs, and in it those that are directories themselves."""
+        from sync.storage import directory_formatter
+
+        out.mkdir()
+        for connection in self.connections.by_role("output"):
+            if directory_formatter(connection.storage_class) is not None:
+                for place in outputs[connection.name]:
+                    place.mkdir()
 
     def _check_form(self, connection: ConnectionDef, place: Path) -> None:
         from sync.checking import check_file
