@@ -8,20 +8,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import NotFoundError, nearest
-from registry.model.refs import derived_id
+from stage.graph.file.scrutiny import reading
+from stage.graph.identity import Ids
 from stage.graph.layout import (
     INIT_INPUT_ROLES,
     INIT_OUTPUT_ROLES,
     PACKAGES,
     QUANTUM_IDS,
+    ConnectionLayout,
     Header,
     Layout,
     TypeLayout,
 )
 from stage.graph.quantum import PlannedDataset, Quantum
+from stage.pipeline.resources import Resources
 from sync.paths import artifact_stem
 
 if TYPE_CHECKING:
@@ -65,24 +69,46 @@ class QuantumSource(ABC):
     def _record_row(self, element: str, key: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Return the record with that key; None if it is not held."""
 
+    @abstractmethod
+    def _quantum_origin(self, task: int, row: int) -> tuple[int, int] | None:
+        """Return where a quantum comes from (see `Identity`); None where all ids are the graph's own."""
+
+    @abstractmethod
+    def _dataset_origins(self, index: int, rows: Any) -> Sequence[tuple[int, int]] | None:
+        """Return where some datasets of one type come from; None where all ids are the graph's own."""
+
+    @abstractmethod
+    def _hint(self, task: int, row: int) -> str | None:
+        """Return what one quantum needs, as JSON of `Resources`; None where the node's count."""
+
     @property
     def n_quanta(self) -> int:
         """Number of quanta."""
         return self.layout.n_quanta
+
+    @property
+    def _name(self) -> str:
+        """What messages call it."""
+        return self.header.id.hex()
 
     @cached_property
     def universe(self) -> DimensionUniverse:
         """The dimension universe that the graph carries."""
         from registry.model.dimensions import DimensionUniverse
 
-        return DimensionUniverse.from_document(self.documents["universe"])
+        with reading(self._name, "universe"):
+            return DimensionUniverse.from_document(self.documents["universe"])
 
     @cached_property
     def tasks(self) -> tuple[TaskNode, ...]:
         """The tasks' nodes in the pipeline's order; nothing of the users' is imported."""
         from stage.pipeline.node import TaskNode
 
-        return tuple(TaskNode.from_document(document) for document in self.documents["tasks"])
+        with reading(self._name, "tasks"):
+            found = tuple([TaskNode.from_document(document) for document in self.documents["tasks"]])
+            if len(found) != len(self.layout.tasks):
+                raise ValueError(f"{len(found)} nodes for {len(self.layout.tasks)} tasks")
+            return found
 
     def node(self, label: str) -> TaskNode:
         """Return one task's node.
@@ -144,11 +170,29 @@ class QuantumSource(ABC):
         outputs: dict[str, list[PlannedDataset]] = {}
         for connection in task.connections:
             if connection.has_edges:
-                found = self.planned(connection.dataset_type, edges[connection.name])
+                found = self._taken(connection, edges[connection.name])
                 (inputs if connection.is_input else outputs)[connection.name] = found
         data_id = dict(zip(task.dimensions, values, strict=True))
-        quantum_id = (self._first_id + QUANTUM_IDS + int(ordinal)).to_bytes(16, "big")
+        origin, number = self._quantum_origin(place, row) or (-1, int(ordinal))
+        quantum_id = self._ids.one(QUANTUM_IDS + number, origin)
         return Quantum(int(ordinal), quantum_id, task.label, data_id, inputs, outputs, self)
+
+    def resources(self, ordinal: int) -> Resources:
+        """Return what one quantum needs of a machine.
+
+        Parameters
+        ----------
+        ordinal : int
+            Its number.
+
+        Returns
+        -------
+        Resources
+            As its task said of the data ID; else as it said once for all.
+        """
+        place, row = self.layout.locate_quantum(int(ordinal))
+        text = self._hint(place, row)
+        return self.tasks[place].resources if text is None else Resources.from_text(text)
 
     def quanta(self, ordinals: Sequence[int]) -> Iterator[Quantum]:
         """Yield several quanta.
@@ -186,33 +230,47 @@ class QuantumSource(ABC):
         if not len(rows):
             return []
         values = self._dataset_rows(index, rows)
-        found = self._found_rows(index, rows)
+        found = self._found_rows(index, rows) or repeat(None)
+        origins = self._dataset_origins(index, rows) or repeat(None)
         make = self._planner(kind)
-        if found is None:
-            return [make(int(row), v) for row, v in zip(rows, values, strict=True)]
-        return [
-            make(int(row), v)
-            if f is None or f[0] is None
-            else PlannedDataset(
-                kind.offset + int(row), f[0], kind.name, kind.storage_class, kind.dimensions, v, *f[1:6]
-            )
-            for row, v, f in zip(rows, values, found, strict=True)
-        ]
+        return [make(int(r), v, f, o) for r, v, f, o in zip(rows, values, found, origins, strict=False)]
+
+    def is_found(self, dataset: PlannedDataset) -> bool:
+        """Tell whether a dataset was there when the graph was made.
+
+        Parameters
+        ----------
+        dataset : PlannedDataset
+            One of this graph.
+
+        Returns
+        -------
+        bool
+            False for one that a quantum is to make.
+        """
+        index = self.layout.type_index[dataset.dataset_type]
+        found = self._found_rows(index, [dataset.ordinal - self.layout.types[index].offset])
+        return found is not None and found[0] is not None and found[0][0] is not None
 
     @cached_property
-    def _first_id(self) -> int:
-        """The id of ordinal 0 as a number: that of any other ordinal is greater by it."""
-        return int.from_bytes(derived_id(self.header.id, 0), "big")
+    def _ids(self) -> Ids:
+        return Ids(self.header)
 
-    def _planner(self, kind: TypeLayout) -> Callable[[int, tuple[Any, ...]], PlannedDataset]:
-        run, first_id = self.header.output_run, self._first_id
+    def _planner(self, kind: TypeLayout) -> Callable[..., PlannedDataset]:
+        run, one_id = self.header.output_run, self._ids.one
 
-        def make(row: int, values: tuple[Any, ...]) -> PlannedDataset:
+        def make(
+            row: int, values: tuple[Any, ...], found: tuple[Any, ...] | None, origin: tuple[int, int] | None
+        ) -> PlannedDataset:
             ordinal = kind.offset + row
-            dataset_id = (first_id + ordinal).to_bytes(16, "big")
-            uri = None
-            if run:
-                uri = artifact_stem(run, kind.name, kind.dimensions, values, dataset_id) + kind.extension
+            if found is not None and found[0] is not None:
+                return PlannedDataset(
+                    ordinal, found[0], kind.name, kind.storage_class, kind.dimensions, values, *found[1:6]
+                )
+            place, number = origin or (-1, ordinal)
+            dataset_id = one_id(number, place)
+            stem = artifact_stem(run, kind.name, kind.dimensions, values, dataset_id) if run else ""
+            uri = stem + kind.extension if run else None
             return PlannedDataset(
                 ordinal, dataset_id, kind.name, kind.storage_class, kind.dimensions, values, run, uri, 0, "",
                 kind.formatter,
@@ -223,8 +281,14 @@ class QuantumSource(ABC):
     def _init(self, label: str, roles: frozenset[str]) -> dict[str, PlannedDataset]:
         task = self.layout.tasks[self._task_place(label)]
         chosen = [c for c in task.connections if c.role in roles]
-        found = {c.name: self.planned(c.dataset_type, [0]) for c in chosen if self._n_rows(c.dataset_type)}
-        return {name: datasets[0] for name, datasets in found.items()}
+        return {c.name: self._taken(c, [0])[0] for c in chosen if self._n_rows(c.dataset_type)}
+
+    def _taken(self, connection: ConnectionLayout, rows: Any) -> list[PlannedDataset]:
+        """Return datasets as a task takes them: an input may be stored as one storage class and wanted as another."""
+        found = self.planned(connection.dataset_type, rows)
+        if found and connection.storage_class not in {"", found[0].storage_class}:
+            return [dataset._replace(storage_class=connection.storage_class) for dataset in found]
+        return found
 
     def _n_rows(self, dataset_type: str) -> int:
         return self.layout.types[self.layout.type_index[dataset_type]].n_datasets

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from registry.model.columns import unique_values
 from stage.graph.table import Csr, Ints
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def consumers(graph: QuantumGraph) -> Csr:
                 csr = task.edges[connection.name]
                 datasets.append(_datasets(graph, connection.dataset_type, csr))
                 quanta.append(csr.rows() + layout.offset)
-    pairs = np.unique((np.concatenate(datasets) << 32) | np.concatenate(quanta))
+    pairs = unique_values((np.concatenate(datasets) << 32) | np.concatenate(quanta))
     return Csr.from_pairs(graph.n_datasets, pairs >> 32, pairs & 0xFFFFFFFF)
 
 
@@ -87,7 +88,7 @@ def compute_dependencies(graph: QuantumGraph) -> Csr:
             pairs.append(((csr.rows() + layout.offset)[internal] << 32) | made_by[internal])
         merged = np.concatenate(pairs)
         if len(pairs) > 2 or np.any(merged[1:] <= merged[:-1]):  # several connections may name one producer
-            merged = np.unique(merged)
+            merged = unique_values(merged)
         later.append(merged >> 32)
         earlier.append(merged & 0xFFFFFFFF)
     return Csr.from_pairs(graph.n_quanta, np.concatenate(later), np.concatenate(earlier))

@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from registry.model.columns import Array, Columns
-from stage.graph.dependencies import compute_dependencies
 from stage.graph.layout import Header, Layout
-from stage.graph.ordinals import OrdinalColumns
 from stage.graph.rows import TaskRows, TypeRows, make_layout
-from stage.graph.table import Csr, Ints, Table
-from stage.graph.texts import matching_rows
+from stage.graph.table import Ints, Table
+from stage.graph.traverse import TraversableGraph
 
 if TYPE_CHECKING:
-    from stage.graph.file import GraphFile
+    from stage.graph.file.reader import GraphFile
     from stage.graph.wanted import GraphWanted
     from sync.files import Uri
 
 __all__ = ["QuantumGraph"]
 
 
-class QuantumGraph(OrdinalColumns):
+class QuantumGraph(TraversableGraph):
     """A complete plan: which quanta there are, what each reads and writes, and where all of it is or will be.
 
     Parameters
@@ -87,7 +85,7 @@ class QuantumGraph(OrdinalColumns):
         SchemaVersionError
             If its version is not known here.
         """
-        from stage.graph.file import GraphFile
+        from stage.graph.file.reader import GraphFile
 
         return GraphFile.open(uri).load()
 
@@ -113,7 +111,7 @@ class QuantumGraph(OrdinalColumns):
         """
         if self._origin is not None and not self._origin.closed:
             return self._origin.copy(uri, self._header, durable=durable)
-        from stage.graph.write import write_graph
+        from stage.graph.file.writer import write_graph
 
         return write_graph(self, uri, durable=durable)
 
@@ -223,47 +221,6 @@ class QuantumGraph(OrdinalColumns):
         """
         return self.task_rows[self._task_place(label)].table.decode(rows)
 
-    def find(self, label: str | None = None, data_id: Mapping[str, Any] | None = None) -> Ints:
-        """Return the quanta of a task whose data IDs have given values.
-
-        Parameters
-        ----------
-        label : str, optional
-            The task; all tasks by default.
-        data_id : mapping, optional
-            Values of some dimensions. A task without one of these dimensions has no such quantum.
-
-        Returns
-        -------
-        numpy.ndarray of int64
-            Ordinals, rising.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such task.
-        """
-        places = range(len(self.layout.tasks)) if label is None else [self._task_place(label)]
-        parts = [
-            matching_rows(self.task_rows[p].table, data_id or {}) + self.layout.tasks[p].offset
-            for p in places
-        ]
-        return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
-
-    @cached_property
-    def _dependencies(self) -> Csr:
-        return compute_dependencies(self)
-
-    def dependencies(self) -> Csr:
-        """Return for each quantum those before it whose outputs it reads.
-
-        Returns
-        -------
-        Csr
-            ``indptr`` (n_quanta + 1) and ``indices`` (ordinals, rising within each quantum); computed once.
-        """
-        return self._dependencies
-
     def wanted(self) -> GraphWanted:
         """Return what the graph needs from upstream.
 
@@ -293,6 +250,60 @@ class QuantumGraph(OrdinalColumns):
             return self.record_tables[element].decode()
         return Columns.from_rows(self.universe.element(element).record_columns, [])
 
+    # -- tables ---------------------------------------------------------------------------------------------
+
+    def to_arrow(self, what: str = "quanta", name: str | None = None) -> Any:
+        """Return quanta, datasets or edges as a table of Apache Arrow.
+
+        Parameters
+        ----------
+        what : {"quanta", "datasets", "edges"}, optional
+            Which table; `stage.graph.tables.graph_columns` says what is in it.
+        name : str, optional
+            Only one task's quanta and edges, or one dataset type's datasets.
+
+        Returns
+        -------
+        pyarrow.Table
+            One row a quantum, a dataset, or a pair of both.
+
+        Raises
+        ------
+        UsageError
+            If pyarrow is not installed, or there is no such table.
+        NotFoundError
+            If there is no such task or dataset type.
+        """
+        from stage.graph.tables import to_arrow
+
+        return to_arrow(self, what, name)
+
+    def to_pandas(self, what: str = "quanta", name: str | None = None) -> Any:
+        """Return quanta, datasets or edges as a frame of pandas.
+
+        Parameters
+        ----------
+        what : {"quanta", "datasets", "edges"}, optional
+            Which table; `stage.graph.tables.graph_columns` says what is in it.
+        name : str, optional
+            Only one task's quanta and edges, or one dataset type's datasets.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a quantum, a dataset, or a pair of both.
+
+        Raises
+        ------
+        UsageError
+            If pandas is not installed, or there is no such table.
+        NotFoundError
+            If there is no such task or dataset type.
+        """
+        from stage.graph.tables import to_pandas
+
+        return to_pandas(self, what, name)
+
     # -- single rows, for the views of QuantumSource ----------------------------------------------------------
 
     def _task_row(self, task: int, row: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -305,6 +316,21 @@ class QuantumGraph(OrdinalColumns):
     def _found_rows(self, index: int, rows: Any) -> Sequence[tuple[Any, ...]] | None:
         found = self.type_rows[index].found
         return None if found is None else found.rows(np.asarray(rows))
+
+    def _quantum_origin(self, task: int, row: int) -> tuple[int, int] | None:
+        identity = self.task_rows[task].identity if self.header.origins else None
+        return None if identity is None else (int(identity.origin[row]), int(identity.ordinal[row]))
+
+    def _dataset_origins(self, index: int, rows: Any) -> Sequence[tuple[int, int]] | None:
+        identity = self.type_rows[index].identity if self.header.origins else None
+        if identity is None:
+            return None
+        taken = identity.take(np.asarray(rows))
+        return list(zip(taken.origin.tolist(), taken.ordinal.tolist(), strict=True))
+
+    def _hint(self, task: int, row: int) -> str | None:
+        hints = self.task_rows[task].hints
+        return None if hints is None else str(hints.row(row)[0])
 
     @cached_property
     def _record_places(self) -> dict[str, dict[tuple[Any, ...], int]]:

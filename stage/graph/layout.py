@@ -36,7 +36,7 @@ class Header:
     Parameters
     ----------
     id : bytes
-        16 bytes, version 7; ids of quanta and of planned datasets are derived from it.
+        16 bytes, version 7; ids of quanta and of planned datasets are derived from it, unless there are `origins`.
     created_ns : int
         UTC nanoseconds since 1970.
     output_run : str
@@ -53,6 +53,9 @@ class Header:
         Root of the repository it was built on, without credentials.
     metadata : mapping
         Anything else, as JSON.
+    origins : tuple of bytes
+        Ids of the graphs that the rows come from, where some were dropped or added since; the rows' identities
+        (`stage.graph.identity.Identity`) name them by place. Empty for a graph as it was built.
     """
 
     id: bytes
@@ -64,6 +67,7 @@ class Header:
     search_path: tuple[str, ...] = ()
     upstream: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    origins: tuple[bytes, ...] = ()
 
     def retarget(self, run: str, graph_id: bytes | None = None) -> Header:
         """Return this header for another RUN, with another id.
@@ -78,9 +82,9 @@ class Header:
         Returns
         -------
         Header
-            The new header.
+            The new header: all ids follow from the new id alone, wherever the rows come from.
         """
-        return replace(self, output_run=run, id=graph_id or new_id())
+        return replace(self, output_run=run, id=graph_id or new_id(), origins=())
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON values.
@@ -90,7 +94,9 @@ class Header:
         dict
             See `from_document`.
         """
-        return {**asdict(self), "id": self.id.hex(), "metadata": dict(self.metadata)}
+        document = {**asdict(self), "id": self.id.hex(), "metadata": dict(self.metadata)}
+        del document["origins"]
+        return document | ({"origins": [g.hex() for g in self.origins]} if self.origins else {})
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Header:
@@ -106,11 +112,12 @@ class Header:
         Header
             The header.
         """
-        graph_id = bytes.fromhex(document["id"])
-        if len(graph_id) != 16:
-            raise ValueError(f"an id of {len(graph_id)} bytes")
+        graph_id, *origins = [bytes.fromhex(text) for text in (document["id"], *document.get("origins", ()))]
+        for each in (graph_id, *origins):
+            if len(each) != 16:
+                raise ValueError(f"an id of {len(each)} bytes")
         lists = {k: tuple(document[k]) for k in ("input_collections", "search_path")}
-        return cls(**{**document, **lists, "id": graph_id})
+        return cls(**{**document, **lists, "id": graph_id, "origins": tuple(origins)})
 
 
 class ConnectionLayout(NamedTuple):
@@ -124,11 +131,14 @@ class ConnectionLayout(NamedTuple):
         As in the task's node: ``input``, ``prerequisite``, ``output``, ``metadata``, ``log``, ``init_input``, …
     dataset_type : str
         Name of the dataset type.
+    storage_class : str, optional
+        What a task takes an input as; empty for outputs, and where nothing is known but the dataset type's own.
     """
 
     name: str
     role: str
     dataset_type: str
+    storage_class: str = ""
 
     @property
     def is_input(self) -> bool:
@@ -280,7 +290,11 @@ class Layout:
         dict
             ``tasks`` and ``types``: for each a list of its fields in the order of `TaskLayout` and `TypeLayout`.
         """
-        return {"tasks": list(self.tasks), "types": list(self.types)}
+        tasks = [
+            t._replace(connections=tuple([c if c.storage_class else c[:3] for c in t.connections]))  # type: ignore[misc]
+            for t in self.tasks
+        ]
+        return {"tasks": tasks, "types": list(self.types)}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Layout:

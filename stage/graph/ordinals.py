@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from registry.model.columns import Array, Columns
-from registry.model.refs import derived_ids
+from registry.model.columns import Array, Columns, unique_values
 from stage.graph.access import QuantumSource
+from stage.graph.identity import Identity
 from stage.graph.layout import QUANTUM_IDS
 from stage.graph.rows import TaskRows, TypeRows
 from stage.graph.table import Ints
@@ -68,7 +69,24 @@ class OrdinalColumns(QuantumSource):
         list of bytes
             16 bytes each.
         """
-        return derived_ids(self.header.id, np.asarray(ordinals, dtype=np.int64) + QUANTUM_IDS)
+        chosen = np.asarray(ordinals, dtype=np.int64)
+        blocks = [(t.offset, r.identity) for t, r in zip(self.layout.tasks, self.task_rows, strict=True)]
+        return self._ids.many(chosen, self._identity(chosen, self.task_of(chosen), blocks), QUANTUM_IDS)
+
+    def _identity(
+        self, chosen: Ints, places: Ints, blocks: Sequence[tuple[int, Identity | None]]
+    ) -> Identity | None:
+        """Return where quanta or datasets come from; None where all ids are the graph's own."""
+        if not self.header.origins:
+            return None
+        out = Identity(np.full(len(chosen), -1, dtype=np.int64), chosen.copy())
+        for place in unique_values(places).tolist():
+            offset, identity = blocks[place]
+            if identity is not None:
+                mine = np.flatnonzero(places == place)
+                taken = identity.take(chosen[mine] - offset)
+                out.origin[mine], out.ordinal[mine] = taken.origin, taken.ordinal
+        return out
 
     def quantum_rows(self, ordinals: npt.ArrayLike) -> Columns:
         """Return what a registry records of quanta before they run.
@@ -87,7 +105,7 @@ class OrdinalColumns(QuantumSource):
         places = self.task_of(chosen)
         texts = np.empty(len(chosen), dtype=object)
         labels = np.array([t.label for t in self.layout.tasks], dtype=object)
-        for place in np.unique(places).tolist():
+        for place in unique_values(places).tolist():
             mine = np.flatnonzero(places == place)
             rows = chosen[mine] - self.layout.tasks[place].offset
             texts[mine] = data_id_texts(self.task_rows[place].table, rows)
@@ -127,9 +145,10 @@ class OrdinalColumns(QuantumSource):
         """
         chosen = np.asarray(ordinals, dtype=np.int64)
         out = np.empty(len(chosen), dtype=object)
-        out[:] = derived_ids(self.header.id, chosen)
         places = self.type_of(chosen)
-        for place in np.unique(places).tolist():
+        blocks = [(t.offset, r.identity) for t, r in zip(self.layout.types, self.type_rows, strict=True)]
+        out[:] = self._ids.many(chosen, self._identity(chosen, places, blocks))
+        for place in unique_values(places).tolist():
             found = self.type_rows[place].found
             if found is not None:
                 mine = np.flatnonzero(places == place)
@@ -176,7 +195,7 @@ class OrdinalColumns(QuantumSource):
         chosen = np.asarray(ordinals, dtype=np.int64)
         places = self.type_of(chosen)
         types = self.layout.types
-        return {types[p].name: chosen[places == p] - types[p].offset for p in np.unique(places).tolist()}
+        return {types[p].name: chosen[places == p] - types[p].offset for p in unique_values(places).tolist()}
 
     # -- edges ----------------------------------------------------------------------------------------------
 
@@ -214,7 +233,7 @@ class OrdinalColumns(QuantumSource):
         chosen = np.asarray(ordinals, dtype=np.int64)
         places = self.task_of(chosen)
         quanta, datasets, names = [], [], []
-        for place in np.unique(places).tolist():
+        for place in unique_values(places).tolist():
             task = self.task_rows[place]
             mine = chosen[places == place]
             for connection in task.connections:

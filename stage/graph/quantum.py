@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from stage.graph.access import QuantumSource
     from stage.pipeline.node import TaskNode
+    from stage.pipeline.resources import Resources
 
 __all__ = ["FOUND_COLUMNS", "PlannedDataset", "Quantum"]
 
@@ -97,6 +98,11 @@ class Quantum:
     def init_inputs(self) -> dict[str, PlannedDataset]:
         """What the task's construction reads, by connection."""
         return self.source.init_inputs(self.label)
+
+    @property
+    def resources(self) -> Resources:
+        """What it needs of a machine: cores, memory, time."""
+        return self.source.resources(self.ordinal)
 
     def record(self, element: str, data_id: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return one dimension record.

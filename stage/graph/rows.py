@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from stage.graph.identity import Identity
 from stage.graph.layout import ConnectionLayout, Layout, TaskLayout, TypeLayout
 from stage.graph.table import Csr, Table
 
@@ -25,12 +26,18 @@ class TaskRows:
         Data IDs: one column a required dimension, one row a quantum, sorted.
     edges : mapping of str to Csr
         For each connection with edges, the rows of its dataset type that each quantum has.
+    identity : Identity, optional
+        Which quanta they were first; counts only where the header names origins.
+    hints : Table, optional
+        A column ``resources``: what each quantum needs, as JSON of `Resources`; the node's count where it is absent.
     """
 
     label: str
     connections: tuple[ConnectionLayout, ...]
     table: Table
     edges: Mapping[str, Csr]
+    identity: Identity | None = None
+    hints: Table | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,11 +52,14 @@ class TypeRows:
         Data IDs: one column a required dimension, one row a dataset, sorted.
     found : Table or None
         Columns `stage.graph.quantum.FOUND_COLUMNS` of those that exist; a row without id is planned.
+    identity : Identity, optional
+        Which planned datasets they were first; counts only where the header names origins.
     """
 
     layout: TypeLayout
     table: Table
     found: Table | None = None
+    identity: Identity | None = None
 
 
 def make_layout(tasks: Sequence[TaskRows], types: Sequence[TypeRows]) -> Layout:

@@ -1,0 +1,1 @@
+"""Tasks' own code while a graph is built."""
