@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ import numpy.typing as npt
 from registry.model.records import QuantumStatus
 from stage.execution.outcome import QuantumOutcome
 from stage.execution.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from stage.execution.needs import Needs
 
 __all__ = ["Assignment", "Executor", "Interrupt", "Work"]
 
@@ -43,6 +46,10 @@ class Assignment(NamedTuple):
 
 def _one_task(_ordinal: int) -> int:
     return 0
+
+
+def _same(outcome: QuantumOutcome) -> QuantumOutcome:
+    return outcome
 
 
 def _nothing(_outcome: QuantumOutcome) -> None:
@@ -79,6 +86,15 @@ class Work:
         How often a quantum that failed is tried again.
     on_retry : callable, optional
         Called with the outcome of each attempt that is followed by another.
+    settle : callable, optional
+        Called with each outcome before anybody acts on it; gives what really became of the quantum.
+    needs : Needs, optional
+        What quanta need of the machine: then one is handed out only when that is free.
+
+    Attributes
+    ----------
+    needs : Needs or None
+        The same; of each that was handed out it says what that has.
     """
 
     def __init__(
@@ -97,6 +113,8 @@ class Work:
         on_tick: Callable[[Scheduler], None] | None = None,
         retries: int = 0,
         on_retry: Callable[[QuantumOutcome], None] = _nothing,
+        settle: Callable[[QuantumOutcome], QuantumOutcome] = _same,
+        needs: Needs | None = None,
     ) -> None:
         self.scheduler = Scheduler(indptr, indices, complete=complete)
         self._indptr, self._indices = indptr, indices
@@ -109,6 +127,9 @@ class Work:
         self._on_tick = on_tick
         self._retries = retries
         self._on_retry = on_retry
+        self._settle = settle
+        self.needs = needs
+        self._fits = None if needs is None else needs.fits
         self._retried: dict[int, int] = {}
         self._stopped = False
         self._absent = {k: tuple(v) for k, v in (absent or {}).items() if v}
@@ -138,11 +159,13 @@ class Work:
         Returns
         -------
         Assignment or None
-            None if none is ready now.
+            None if none is ready now, or there is no room for any.
         """
-        number = None if self._stopped else self.scheduler.take()
+        number = None if self._stopped else self.scheduler.take(self._fits)
         if number is None:
             return None
+        if self.needs is not None:
+            self.needs.admit(number)
         ordinal = number if self._ordinals is None else self._ordinals[number]
         return Assignment(number, ordinal, self._attempts.get(number, 0), self._absent_before(number))
 
@@ -165,7 +188,11 @@ class Work:
         assignments : iterable of Assignment
             As they were handed out.
         """
-        self.scheduler.give_back([a.number for a in assignments])
+        back = [a.number for a in assignments]
+        self.scheduler.give_back(back)
+        if self.needs is not None:
+            for number in back:
+                self.needs.release(number)
 
     def done(self, number: int, outcome: QuantumOutcome) -> None:
         """Note what became of a quantum, and of those that can no longer run because of it.
@@ -177,6 +204,11 @@ class Work:
         outcome : QuantumOutcome
             What became of it.
         """
+        outcome = self._settle(outcome)
+        again = self._may_try(number, outcome)
+        if self.needs is not None:
+            outcome, again = self.needs.after_failure(number, outcome, may_try=again)
+            self.needs.release(number)
         if outcome.absent:
             self._absent[number] = outcome.absent
             self._lacks[number] = True
@@ -184,7 +216,8 @@ class Work:
             self.scheduler.finish(number)
             self._on_outcome(outcome)
             return
-        if self._tries_again(number, outcome):
+        if again:
+            self._try_again(number, outcome)
             return
         blocked = self.scheduler.fail(number)
         self._on_outcome(outcome)
@@ -192,16 +225,17 @@ class Work:
         if len(blocked):
             self._report_blocked(blocked.tolist(), outcome)
 
-    def _tries_again(self, number: int, outcome: QuantumOutcome) -> bool:
-        """Hand a quantum that failed out again, if it may be tried once more."""
-        used = self._retried.get(number, 0)
-        if outcome.status != QuantumStatus.FAILED or used >= self._retries or self._stopped:
+    def _may_try(self, number: int, outcome: QuantumOutcome) -> bool:
+        """Tell whether a quantum that ended so may be tried once more."""
+        if outcome.status != QuantumStatus.FAILED or self._stopped:
             return False
-        self._retried[number] = used + 1
+        return self._retried.get(number, 0) < self._retries
+
+    def _try_again(self, number: int, outcome: QuantumOutcome) -> None:
+        self._retried[number] = self._retried.get(number, 0) + 1
         self._attempts[number] = outcome.attempt + 1
         self._on_retry(outcome)
         self.scheduler.give_back([number])
-        return True
 
     def _report_blocked(self, blocked: list[int], cause: QuantumOutcome) -> None:
         message = f"blocked: {self._describe(cause.ordinal)} failed"

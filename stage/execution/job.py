@@ -14,9 +14,11 @@ import numpy as np
 
 from registry.errors import IntegrityError, NotFoundError, SchemaVersionError
 from registry.model.records import QuantumStatus
+from stage.execution.allowance import Allowance, check_resources
 from stage.execution.earlier import find_earlier, has_all
 from stage.execution.executor import Executor, Interrupt, Work
 from stage.execution.kept import DEFAULT_LIMIT
+from stage.execution.needs import Needs
 from stage.execution.progress import ProgressEvent, RunSummary, Tally
 from stage.execution.record_file import RecordFile
 from stage.execution.serial import SerialExecutor
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stage.execution.outcome import QuantumOutcome
-    from stage.graph.file import GraphFile
+    from stage.graph.file.reader import GraphFile
     from sync.files import Uri
 
 __all__ = ["execute_job"]
@@ -47,9 +49,11 @@ def execute_job(
     log_level: str = "INFO",
     on_progress: Callable[[ProgressEvent], Any] | None = None,
     timeout_s: float | None = None,
-    retries: int = 0,
+    retries: int | None = None,
     log_limit: int = DEFAULT_LIMIT,
     force: bool = False,
+    allowance: Allowance = Allowance(),  # noqa: B008 - frozen
+    wrap: str = "",
 ) -> RunSummary:
     """Run some quanta of a graph, quantum-backed.
 
@@ -80,11 +84,15 @@ def execute_job(
     timeout_s : float, optional
         Longest time for one quantum, with worker processes.
     retries : int, optional
-        How often a quantum that failed is tried again.
+        How often a quantum that failed is tried again; by default never, or 5 times where memory grows.
     log_limit : int, optional
         Bytes that are kept of each log; 0 keeps all.
     force : bool, optional
         Whether to run quanta that are complete, and replace what they made.
+    allowance : Allowance, optional
+        How much memory quanta may have that ask for some, and how it grows from attempt to attempt.
+    wrap : str, optional
+        Command in which worker processes are started, with ``{command}`` for theirs.
 
     Returns
     -------
@@ -98,7 +106,7 @@ def execute_job(
     ExecutionError
         If workers cannot be started.
     UsageError
-        If a limit makes no sense.
+        If a limit makes no sense, or a quantum asks for more memory than there is.
     StorageError
         If the record file cannot be written.
 
@@ -108,7 +116,9 @@ def execute_job(
     run again but recorded as it is. One of which something is missing is run again, and may not change what is there.
     Where the record file is there already, and of the same graph, what it says of other quanta and attempts stays.
     """
+    retries = allowance.retries(retries)
     check_limits(processes, timeout_s, retries)
+    check_resources(processes, allowance, wrap)
     settings = RunnerSettings(
         graph_uri,
         datastore_root,
@@ -118,6 +128,7 @@ def execute_job(
         look_for_inputs=True,
         replace=force,
         log_limit=log_limit,
+        wrap=wrap,
     )
     runner = QuantumRunner(settings)
     graph = runner.graph
@@ -131,6 +142,7 @@ def execute_job(
         done = {}
     complete = np.zeros(len(chosen), dtype=np.bool_)
     complete[list(done)] = True
+    needs = Needs.of(graph, chosen, complete, processes, allowance)
     executor: Executor = SerialExecutor(runner)
     if processes > 0:
         # Most jobs run in one process, and start-up is most of what a small one costs.
@@ -171,6 +183,7 @@ def execute_job(
         on_tick=tally.tick,
         retries=retries,
         on_retry=outcomes.append,
+        needs=needs,
     )
     try:
         with Interrupt() as interrupt:

@@ -13,9 +13,10 @@ from registry.errors import NotFoundError
 from registry.model.digest import digest_bytes
 from registry.model.records import Artifact
 from stage.errors import ExecutionError
+from stage.execution.discovered import completed_records
 from stage.execution.outcome import StoredArtifact
 from sync import files
-from sync.storage import formatter
+from sync.storage import directory_formatter, formatter
 
 if TYPE_CHECKING:
     from stage.graph.quantum import PlannedDataset, Quantum
@@ -70,6 +71,12 @@ class LimitedRepo:
         self._store = store
         self._inputs = {d.ordinal: d for refs in quantum.inputs.values() for d in refs}
         self._outputs = {d.ordinal: d for refs in quantum.outputs.values() for d in refs}
+        self._records = {
+            d.ordinal: c.name
+            for c in quantum.node.connections
+            if c.records
+            for d in quantum.outputs.get(c.name, ())
+        }
         self._scratch = ""
         self._standing: dict[int, StoredArtifact] = {}
         self.read: dict[int, None] = {}
@@ -88,12 +95,12 @@ class LimitedRepo:
         Parameters
         ----------
         ref : PlannedDataset
-            One of the quantum's inputs.
+            One of the quantum's inputs; its storage class is the one that the connection declares.
 
         Returns
         -------
         object
-            In memory, as its storage class says.
+            In memory, as that storage class says.
 
         Raises
         ------
@@ -103,7 +110,7 @@ class LimitedRepo:
             If its file is gone.
         """
         found = self._input(ref)
-        obj = self._store.get(artifact_of(found), found.storage_class)
+        obj = self._store.get(artifact_of(found), ref.storage_class)
         self.read[found.ordinal] = None
         return obj
 
@@ -135,6 +142,8 @@ class LimitedRepo:
             If it cannot be written.
         """
         planned = self._output(ref)
+        if planned.ordinal in self._records:
+            obj = completed_records(self._quantum, self._records[planned.ordinal], obj)
         if planned.ordinal in self._standing:
             data = formatter(planned.formatter).encode(obj)
             self._keep(planned, len(data), digest_bytes(data))
@@ -147,7 +156,7 @@ class LimitedRepo:
         Parameters
         ----------
         path : str or path
-            A local file in the form of the dataset's formatter.
+            A local file in the form of the dataset's formatter; of a file set, its directory, which stays.
         ref : PlannedDataset
             One of the quantum's outputs.
 
@@ -161,6 +170,13 @@ class LimitedRepo:
             If it cannot be moved.
         """
         planned = self._output(ref)
+        packer = directory_formatter(planned.storage_class)
+        if packer is not None and Path(path).is_dir():
+            directory, path = path, self._packed_path(planned)
+            packer.pack(directory, path)
+        if planned.ordinal in self._records:
+            self.put(formatter(planned.formatter).decode(files.read_bytes(path)), ref)
+            return
         if planned.ordinal in self._standing:
             self._keep(planned, *files.checksum(path))
             return
@@ -169,6 +185,8 @@ class LimitedRepo:
 
     def local_path(self, ref: PlannedDataset) -> str:
         """Return a local file with an input's bytes, or a place where the file of an output may be made.
+
+        A file set is a directory: of an input, with its files; of an output, an empty one.
 
         Parameters
         ----------
@@ -182,8 +200,11 @@ class LimitedRepo:
         """
         if ref.ordinal in self._outputs:
             planned = self._output(ref)
-            name = stem_of(planned).rpartition("/")[2] + formatter(planned.formatter).extension
-            return str(self.scratch / name)
+            if directory_formatter(planned.storage_class) is None:
+                return str(self._packed_path(planned))
+            directory = self.scratch / f"out-{planned.ordinal}"
+            directory.mkdir(exist_ok=True)
+            return str(directory)
         found = self._input(ref)
         uri = self._store.locate(artifact_of(found).uri)
         self.read[found.ordinal] = None
@@ -195,7 +216,16 @@ class LimitedRepo:
             raise NotFoundError(
                 f"{found.dataset_type} is gone: there is no file {local}", code="artifact-gone"
             )
+        packer = directory_formatter(found.storage_class)
+        if packer is not None:
+            directory = self.scratch / f"in-{found.ordinal}"
+            packer.unpack(local, directory)
+            return str(directory)
         return str(local)
+
+    def _packed_path(self, planned: PlannedDataset) -> Path:
+        """Return the scratch file of an output, with its planned name."""
+        return self.scratch / (stem_of(planned).rpartition("/")[2] + formatter(planned.formatter).extension)
 
     def exists(self, ref: PlannedDataset) -> bool:
         """Tell whether the file of an input or an output is there.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from registry.model.refs import derived_id
 from stage.pipeline.node import METADATA
 
 if TYPE_CHECKING:
     from registry.model.columns import Array
-    from stage.graph.file import GraphFile
+    from stage.graph.file.reader import GraphFile
     from stage.graph.quantum import Quantum
     from sync.datastore import Datastore
 
@@ -63,13 +62,16 @@ class Lookout:
             What is not there, and whether it may still come.
         """
         absent: list[int] = []
-        graph_id = self._graph.header.id
         for refs in quantum.inputs.values():
             for d in refs:
-                if d.ordinal in known or d.id != derived_id(graph_id, d.ordinal) or d.uri is None:
+                if d.ordinal in known or d.uri is None or self._graph.is_found(d):
                     continue
                 if self._store.exists(d.uri):
                     continue
+                if self._makers[d.ordinal] < 0:
+                    return Missing(
+                        (), f"{d.dataset_type} is not there, and no quantum of this graph makes it"
+                    )
                 maker = self._graph.quantum(int(self._makers[d.ordinal]))
                 accounts = maker.outputs[METADATA][0].uri
                 if accounts is None or not self._store.exists(accounts):

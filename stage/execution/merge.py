@@ -11,8 +11,9 @@ import numpy as np
 from registry.errors import ConflictError, IntegrityError, NotFoundError
 from registry.model.records import QuantumStatus
 from registry.model.refs import id_text
+from stage.execution.discovered import Discoveries
 from stage.execution.outcome import QuantumOutcome
-from stage.execution.record import record_outcomes
+from stage.execution.record import record_discoveries, record_outcomes
 from stage.execution.record_file import RecordFile, load_all
 
 if TYPE_CHECKING:
@@ -83,11 +84,16 @@ def merge_records(staging: Repo, graph: QuantumGraph, record_uris: Sequence[Uri]
     new, outdone = _not_recorded(staging, graph, outcomes)
     for outcome in new:
         _check_artifacts(staging, graph, outcome)
+    discoveries = Discoveries(graph, staging.datastore)
+    found = [o for o in new if discoveries.has(o)]
+    new = [o for o in new if not discoveries.has(o)]
+    new += [record_discoveries(staging.registry, graph, discoveries, o, keep=True) for o in found]
     for start in range(0, max(len(new), len(outdone)), _BATCH):
         stop = start + _BATCH
         with staging.registry.write() as change:
             record_outcomes(change, graph, new[start:stop], outdone=outdone[start:stop])
-    statuses = [o.status for o in outcomes]
+    became = {(o.ordinal, o.attempt): o.status for o in [*outcomes, *new]}
+    statuses = list(became.values())
     return MergeResult(
         len(records),
         len(outcomes),

@@ -64,6 +64,8 @@ class QuantumOutcome(NamedTuple):
         Ordinals of predicted data outputs that a complete quantum did not make.
     root : int
         For a blocked quantum, the ordinal of the one that failed first; -1 otherwise.
+    out_of_memory : bool
+        Whether it failed for want of memory.
     """
 
     ordinal: int
@@ -79,6 +81,7 @@ class QuantumOutcome(NamedTuple):
     read: tuple[int, ...] = ()
     absent: tuple[int, ...] = ()
     root: int = -1
+    out_of_memory: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -93,7 +96,9 @@ class QuantumOutcome(NamedTuple):
         tuple
             What `from_tuple` takes.
         """
-        return (*self[:9], tuple(map(tuple, self.artifacts)), self.read, self.absent, self.root)
+        # The last is rare: what records hold by the million goes without it.
+        last = (True,) if self.out_of_memory else ()
+        return (*self[:9], tuple(map(tuple, self.artifacts)), self.read, self.absent, self.root, *last)
 
     @classmethod
     def from_tuple(cls, values: tuple[Any, ...]) -> QuantumOutcome:
@@ -109,10 +114,9 @@ class QuantumOutcome(NamedTuple):
         QuantumOutcome
             Equal to the first.
         """
-        *head, artifacts, read, absent, root = values
-        return cls._make(
-            (*head, tuple(map(StoredArtifact._make, artifacts)), tuple(read), tuple(absent), root)
-        )
+        head, (artifacts, read, absent, root, *last) = values[:9], values[9:]
+        made = tuple(map(StoredArtifact._make, artifacts))
+        return cls._make((*head, made, tuple(read), tuple(absent), root, *(last or (False,))))
 
     def to_json(self) -> str:
         """Return one line of JSON, as record files hold it.
@@ -162,6 +166,7 @@ def _check(outcome: QuantumOutcome) -> None:
         and all(type(getattr(outcome, name)) is int for name in _NUMBERS)
         and all(type(value) is int for value in (*outcome.read, *outcome.absent))
         and all(tuple(map(type, a)) == (int, str, int, str, str) for a in outcome.artifacts)
+        and type(outcome.out_of_memory) is bool
     )
     if not good:
         raise TypeError("a value is of another type")

@@ -1,48 +1,32 @@
-"""A pool of long-lived worker processes on this machine.
-
-A worker is a fresh interpreter that runs `stage.execution.process` and has nothing of the parent: no fork (threads and
-open databases would come along), no second import of the parent's ``__main__``, the working directory not on its
-path, and libraries see the thread settings when they load. It runs in a process group of its own, so that Ctrl-C at a
-terminal reaches the parent alone, and holds the read end of a *lifeline*, a pipe that ends when the parent does.
-"""
+"""A pool of long-lived worker processes on this machine."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import math
 import os
 import selectors
-import signal
 import subprocess
-import sys
 import time
-from collections import deque
-from collections.abc import Mapping
-from multiprocessing.connection import Pipe
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stage.errors import ExecutionError
 from stage.execution.executor import Assignment
+from stage.execution.memory import was_killed_for_memory
 from stage.execution.outcome import QuantumOutcome
 from stage.execution.worker import QuantumRunner
+from stage.execution.worker_process import WorkerProcess, describe_exit, thread_env
 
 if TYPE_CHECKING:
     from stage.execution.executor import Interrupt, Work
+    from stage.execution.needs import Needs
     from stage.execution.settings import RunnerSettings
 
-__all__ = ["THREAD_ENV", "ProcessPool", "describe_exit"]
+__all__ = ["ProcessPool", "describe_exit"]
 
 _log = logging.getLogger(__name__)
 
-THREAD_ENV = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS"), "1")  # fmt: skip
-"""Set in workers unless the user's environment has them: N workers of N threads each would fight for the cores."""
-
-_BOOT = (
-    "import sys, json; sys.path.extend(p for p in json.loads(sys.argv[3]) if p not in sys.path); "
-    "from stage.execution.process import main; main(int(sys.argv[1]), int(sys.argv[2]))"
-)
 _AHEAD_S = 0.02
 """How much work, in seconds as measured, waits at a worker while it runs something: enough to hide the way there and
 back, and too little to matter when the work would have been better given to another."""
@@ -52,98 +36,6 @@ _BIG_MESSAGE = 1000
 _TICK_S = 0.5
 _START_FAILURES = 3
 _FAREWELL_S = 2.0
-
-
-class _Worker:
-    """The parent's end of one worker process."""
-
-    def __init__(self, settings: RunnerSettings, lifeline: int, env: Mapping[str, str]) -> None:
-        self.conn, theirs = Pipe(duplex=True)
-        self.queue: deque[Assignment] = deque()
-        self.is_ready = False
-        self.kill_reason = ""
-        self.begin()
-        path = json.dumps([p for p in sys.path if p])
-        arguments = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), str(lifeline), path]
-        try:
-            self.process = subprocess.Popen(
-                arguments,
-                pass_fds=(theirs.fileno(), lifeline),
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                env=env,
-                process_group=0,
-            )
-        finally:
-            theirs.close()
-        self.sentinel = _pidfd(self.process.pid)
-        self.send(settings.to_document())
-
-    def begin(self) -> None:
-        """Note that it goes on to its next quantum now."""
-        self.since_ns = time.time_ns()
-        self.since = time.monotonic()
-
-    def send(self, message: Any) -> None:
-        # A worker that has just died is found dead by the wait; what was sent to it goes back then.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.conn.send_bytes(json.dumps(message, separators=(",", ":")).encode())
-
-    def receive(self) -> list[Any]:
-        """Return the messages that are there; the last is None at the end of the pipe."""
-        messages: list[Any] = []
-        try:
-            while self.conn.poll():
-                messages.append(json.loads(self.conn.recv_bytes()))
-        except (EOFError, OSError):
-            messages.append(None)
-        return messages
-
-    def kill(self, reason: str = "") -> None:
-        self.kill_reason = self.kill_reason or reason
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-
-    def close(self) -> int:
-        """Make sure that it is gone, with whatever it had started, and return its exit status."""
-        self.kill()
-        self.conn.close()
-        if self.sentinel is not None:
-            os.close(self.sentinel)
-            self.sentinel = None
-        return self.process.wait()
-
-
-def _pidfd(pid: int) -> int | None:
-    """Return a descriptor that becomes readable when a process ends, where the system has such.
-
-    The end of its pipe tells too, unless a child of a task still holds it open.
-    """
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return None
-
-
-def describe_exit(status: int) -> str:
-    """Say how a process ended.
-
-    Parameters
-    ----------
-    status : int
-        As `subprocess.Popen.returncode`: negative for a signal.
-
-    Returns
-    -------
-    str
-        ``signal 9 (SIGKILL)``, or ``exit code 3``.
-    """
-    if status >= 0:
-        return f"exit code {status}"
-    try:
-        return f"signal {-status} ({signal.Signals(-status).name})"
-    except ValueError:
-        return f"signal {-status}"
 
 
 class ProcessPool:
@@ -156,7 +48,8 @@ class ProcessPool:
     processes : int
         Number of workers, at least 1.
     limit_threads : bool, optional
-        Whether numerical libraries in the workers are held to one thread, unless the environment says otherwise.
+        Whether numerical libraries in the workers are held to one thread, or to the cores that a quantum has, unless
+        the environment says otherwise: N workers of N threads each would fight for the cores.
     grace_s : float, optional
         How long running quanta may go on after an interrupt.
     timeout_s : float, optional
@@ -174,10 +67,10 @@ class ProcessPool:
     ) -> None:
         self._settings = settings
         self._processes = max(1, processes)
-        self._env = {**THREAD_ENV, **os.environ} if limit_threads else dict(os.environ)
+        self._limit_threads = limit_threads
         self._grace_s = grace_s
         self._timeout_s = timeout_s
-        self._workers: list[_Worker] = []
+        self._workers: list[WorkerProcess] = []
         self._seconds: dict[int, float] = {}
         self._start_failures = 0
         self._own_runner: QuantumRunner | None = None
@@ -202,22 +95,25 @@ class ProcessPool:
         ExecutionError
             If workers cannot be started. Outcomes so far were given to `work`.
         """
-        lifeline_theirs, lifeline = os.pipe()
+        self._lifeline, lifeline = os.pipe()
         self._selector = selectors.DefaultSelector()
         self._selector.register(interrupt, selectors.EVENT_READ, None)
         try:
-            self._loop(work, interrupt, lifeline_theirs)
+            self._loop(work, interrupt)
             return not interrupt.count
         finally:
             self._stop()
             os.close(lifeline)
-            os.close(lifeline_theirs)
+            os.close(self._lifeline)
             self._selector.close()
 
-    def _loop(self, work: Work, interrupt: Interrupt, lifeline: int) -> None:
+    def _loop(self, work: Work, interrupt: Interrupt) -> None:
         while not work.is_finished and not interrupt.count:
-            self._start_missing(work, lifeline)
-            self._feed(work)
+            if work.needs is None:
+                self._start_missing(work)
+                self._feed(work)
+            else:
+                self._feed_admitted(work, work.needs)
             work.tick()
             self._wait(work, _TICK_S)
         if not interrupt.count:
@@ -247,16 +143,21 @@ class ProcessPool:
 
     # Workers come and go
 
-    def _start_missing(self, work: Work, lifeline: int) -> None:
+    def _start_missing(self, work: Work) -> None:
         wanted = min(self._processes, work.n_active)
         while len(self._workers) < wanted:
-            worker = _Worker(self._settings, lifeline, self._env)
-            self._workers.append(worker)
-            self._selector.register(worker.conn, selectors.EVENT_READ, worker)
-            if worker.sentinel is not None:
-                self._selector.register(worker.sentinel, selectors.EVENT_READ, worker)
+            self._start()
 
-    def _bury(self, worker: _Worker, work: Work) -> None:
+    def _start(self, threads: int = 1) -> WorkerProcess:
+        env = thread_env(threads) if self._limit_threads else dict(os.environ)
+        worker = WorkerProcess(self._settings, self._lifeline, env, threads)
+        self._workers.append(worker)
+        self._selector.register(worker.conn, selectors.EVENT_READ, worker)
+        if worker.sentinel is not None:
+            self._selector.register(worker.sentinel, selectors.EVENT_READ, worker)
+        return worker
+
+    def _bury(self, worker: WorkerProcess, work: Work) -> None:
         """Take leave of a dead worker: its quantum failed, those that waited for it go back."""
         status = self._forget(worker)
         ending = worker.kill_reason or f"worker process died: {describe_exit(status)}"
@@ -268,15 +169,17 @@ class ProcessPool:
                     code="worker-start-failed",
                     hint="What they wrote to standard error says why; -j 0 runs without workers.",
                 )
-        if not worker.queue:
-            return
-        victim = worker.queue.popleft()
+        victim = worker.queue.popleft() if worker.queue and worker.is_ready else None
         work.give_back(worker.queue)
         worker.queue.clear()
+        if victim is None:
+            return
         outcome = self._runner_here().abandon(victim.ordinal, victim.attempt, ending, worker.since_ns)
+        if not worker.kill_reason and was_killed_for_memory(status):
+            outcome = outcome._replace(out_of_memory=True)
         work.done(victim.number, outcome)
 
-    def _forget(self, worker: _Worker) -> int:
+    def _forget(self, worker: WorkerProcess) -> int:
         self._workers.remove(worker)
         self._selector.unregister(worker.conn)
         if worker.sentinel is not None:
@@ -327,6 +230,19 @@ class ProcessPool:
         for index, batch in batches.items():
             ready[index].send([a[1:] for a in batch])
 
+    def _feed_admitted(self, work: Work, needs: Needs) -> None:
+        """Hand out what fits on the machine, one quantum a worker, so that it has what it needs and no longer than that.
+
+        Threads are decided when a process begins, so each number of them has workers of its own.
+        """
+        while (assignment := work.take()) is not None:
+            need = needs.given(assignment.number)
+            idle = (w for w in self._workers if not w.queue and w.threads == need.cpus)
+            worker = next(idle, None) or self._start(need.cpus)
+            worker.begin()
+            worker.queue.append(assignment)
+            worker.send([[*assignment[1:], need.memory_mb]])
+
     def _cost(self, work: Work, ordinal: int) -> float:
         """Return the expected seconds of a quantum; without end for a task that is not known yet."""
         return self._seconds.get(work.task_of(ordinal), math.inf)
@@ -342,7 +258,7 @@ class ProcessPool:
                 if worker.queue and worker.since < late:
                     worker.kill(f"timed out: it ran for more than {self._timeout_s:g} s")
 
-    def _hear(self, worker: _Worker, work: Work) -> None:
+    def _hear(self, worker: WorkerProcess, work: Work) -> None:
         # Asked before the pipe is emptied: what it sent before it died still counts.
         is_dead = worker.process.poll() is not None
         for message in worker.receive():
@@ -350,13 +266,14 @@ class ProcessPool:
                 is_dead = True
             elif message == "ready":
                 worker.is_ready = True
+                worker.begin()
                 self._start_failures = 0
             else:
                 self._take_outcome(worker, QuantumOutcome.from_tuple(message), work)
         if is_dead:
             self._bury(worker, work)
 
-    def _take_outcome(self, worker: _Worker, outcome: QuantumOutcome, work: Work) -> None:
+    def _take_outcome(self, worker: WorkerProcess, outcome: QuantumOutcome, work: Work) -> None:
         assignment = worker.queue.popleft()
         worker.begin()
         task = work.task_of(outcome.ordinal)

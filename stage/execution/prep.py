@@ -17,7 +17,7 @@ from registry.model.records import Artifact
 from stage.execution.limited import artifact_of, stem_of
 from stage.pipeline.importing import extend_path
 from stage.pipeline.node import TaskNode
-from sync.storage import formatter
+from sync.storage import convert, formatter
 
 if TYPE_CHECKING:
     from registry.registry import Change
@@ -167,7 +167,7 @@ def _init_contents(
     contents: dict[str, Any] = {c.name: dict(node.config) for c in node.by_role("config")}
     if node.by_role("init_output"):
         init_inputs = {
-            name: made[d.ordinal]
+            name: convert(made[d.ordinal], d.storage_class)
             if d.ordinal in made
             else staging.datastore.get(artifact_of(d), d.storage_class)
             for name, d in graph.init_inputs(node.label).items()

@@ -72,11 +72,14 @@ class ProgressEvent:
         Seconds since it began.
     is_last : bool
         Whether nothing more will come.
+    step : str
+        Which step of the pipeline it is about, in words; empty for a pipeline without steps.
     """
 
     tasks: Mapping[str, TaskCounts]
     elapsed_s: float
     is_last: bool = False
+    step: str = ""
 
     @property
     def total(self) -> TaskCounts:

@@ -6,13 +6,14 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from registry.model.columns import Columns
 from registry.model.records import QUANTUM
 from registry.registry import Registry
+from stage.execution.discovered import Discoveries, RecordsRefusedError, insert_found
 from stage.execution.outcome import QuantumOutcome, StoredArtifact
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from stage.graph.graph import QuantumGraph
     from sync.repo import Repo
 
-__all__ = ["Recorder", "record_outcomes"]
+__all__ = ["Recorder", "record_discoveries", "record_outcomes"]
 
 _PERIOD_S = 0.2
 _BATCH = 500
@@ -57,6 +58,47 @@ def record_outcomes(
     _record_inputs(change, graph, outcomes, ids)
     if stored:
         _record_outputs(change, graph, outcomes, ids)
+
+
+def record_discoveries(
+    registry: Registry,
+    graph: QuantumGraph,
+    discoveries: Discoveries,
+    outcome: QuantumOutcome,
+    *,
+    keep: bool = False,
+) -> QuantumOutcome:
+    """Record a quantum and the dimension records that it found out: both, or that it failed.
+
+    Parameters
+    ----------
+    registry : Registry
+        Of staging, writable.
+    graph : QuantumGraph
+        The graph whose quantum it is.
+    discoveries : Discoveries
+        Reads what it found out.
+    outcome : QuantumOutcome
+        One that `Discoveries.has` is true of.
+    keep : bool, optional
+        Whether the files of one that is refused stay, so that the same can be tried again.
+
+    Returns
+    -------
+    QuantumOutcome
+        The same; a failure where the registry holds other records of those keys, or lacks what they refer to.
+    """
+    try:
+        found = discoveries.of(outcome)
+        with registry.write() as change:
+            insert_found(change, found)
+            record_outcomes(change, graph, [outcome])
+    except RecordsRefusedError as error:
+        failed = discoveries.refused(outcome, error, keep=keep)
+        with registry.write() as change:
+            record_outcomes(change, graph, [failed])
+        return failed
+    return outcome
 
 
 def _record_datasets(change: Change, graph: QuantumGraph, stored: list[StoredArtifact]) -> None:
@@ -140,6 +182,13 @@ def _record_outputs(
     )
 
 
+class _Item(NamedTuple):
+    """One outcome in the queue, and where somebody waits for it to be recorded."""
+
+    outcome: QuantumOutcome
+    answer: queue.SimpleQueue[QuantumOutcome] | None = None
+
+
 class Recorder:
     """The single writer of a run: takes outcomes as they come and records them in batches, in a thread of its own.
 
@@ -165,7 +214,9 @@ class Recorder:
         self._graph = graph
         self._period_s = period_s
         self._batch = batch
-        self._queue: queue.SimpleQueue[QuantumOutcome | None] = queue.SimpleQueue()
+        self._discoveries = Discoveries(graph, staging.datastore)
+        self._settled: set[tuple[int, int]] = set()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
 
@@ -194,7 +245,39 @@ class Recorder:
         """
         if self._error is not None:
             raise self._error
-        self._queue.put(outcome)
+        if (outcome.ordinal, outcome.attempt) not in self._settled:
+            self._queue.put(_Item(outcome))
+
+    def settle(self, outcome: QuantumOutcome) -> QuantumOutcome:
+        """Record a quantum that found out dimension records at once: only the registry can tell whether it takes them.
+
+        Parameters
+        ----------
+        outcome : QuantumOutcome
+            What became of it, before anybody acts on it.
+
+        Returns
+        -------
+        QuantumOutcome
+            The same; a failure if its records are refused. Others come back as they are, and are not recorded.
+
+        Raises
+        ------
+        StageError
+            The error that recording ended with.
+        """
+        if not self._discoveries.has(outcome):
+            return outcome
+        answer: queue.SimpleQueue[QuantumOutcome] = queue.SimpleQueue()
+        self._settled.add((outcome.ordinal, outcome.attempt))
+        self._queue.put(_Item(outcome, answer))
+        while True:
+            if self._error is not None:
+                raise self._error
+            try:
+                return answer.get(timeout=self._period_s)
+            except queue.Empty:
+                continue
 
     def _work(self) -> None:
         try:
@@ -207,26 +290,31 @@ class Recorder:
     def _record_all(self, registry: Registry) -> None:
         more = True
         while more:
-            batch, more = self._gather()
+            batch, urgent, more = self._gather()
             if batch:
                 # Of a quantum that was tried again before this was written, the last attempt counts.
                 last = {outcome.ordinal: outcome for outcome in batch}
                 outdone = [outcome for outcome in batch if outcome is not last[outcome.ordinal]]
                 with registry.write() as change:
                     record_outcomes(change, self._graph, list(last.values()), outdone=outdone)
+            if urgent is not None and urgent.answer is not None:
+                settled = record_discoveries(registry, self._graph, self._discoveries, urgent.outcome)
+                urgent.answer.put(settled)
 
-    def _gather(self) -> tuple[list[QuantumOutcome], bool]:
-        """Wait for outcomes; return a batch, and whether there may be more."""
+    def _gather(self) -> tuple[list[QuantumOutcome], _Item | None, bool]:
+        """Wait for outcomes; return a batch, one that somebody waits for, and whether there may be more."""
         batch: list[QuantumOutcome] = []
         deadline = None
         while len(batch) < self._batch:
             try:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                outcome = self._queue.get(timeout=left)
+                item = self._queue.get(timeout=left)
             except queue.Empty:
                 break
-            if outcome is None:
-                return batch, False
-            batch.append(outcome)
+            if item is None:
+                return batch, None, False
+            if item.answer is not None:
+                return batch, item, True
+            batch.append(item.outcome)
             deadline = deadline or time.monotonic() + self._period_s
-        return batch, True
+        return batch, None, True

@@ -60,6 +60,8 @@ def completed(staging: Repo, graph: QuantumGraph) -> Completed:
         there.
     """
     nothing = Completed(np.zeros(graph.n_quanta, dtype=np.bool_))
+    if not graph.n_quanta:
+        return nothing
     with staging.registry.read() as snapshot, contextlib.suppress(NotFoundError):
         snapshot.collection(graph.output_run)
         return _completed(snapshot, graph, snapshot.quanta([graph.output_run], latest=False))

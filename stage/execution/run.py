@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stage.execution.allowance import Allowance, check_resources
+from stage.execution.debugger import check_debugger, open_debugger
 from stage.execution.executor import Executor, Interrupt, Work
 from stage.execution.kept import DEFAULT_LIMIT
+from stage.execution.needs import Needs
 from stage.execution.pool import ProcessPool
 from stage.execution.prep import prepare_run
 from stage.execution.progress import ProgressEvent, RunSummary, Tally
 from stage.execution.record import Recorder
-from stage.execution.resume import completed
+from stage.execution.resume import Completed, completed
 from stage.execution.serial import SerialExecutor
 from stage.execution.settings import RunnerSettings, check_limits
 from stage.execution.worker import QuantumRunner
@@ -37,10 +40,13 @@ def run_graph(
     log_level: str = "INFO",
     fail_fast: bool = False,
     timeout_s: float | None = None,
-    retries: int = 0,
+    retries: int | None = None,
     log_limit: int = DEFAULT_LIMIT,
     grace_s: float = 5.0,
     limit_threads: bool = True,
+    allowance: Allowance = Allowance(),  # noqa: B008 - frozen
+    wrap: str = "",
+    pdb: bool = False,
     graph: QuantumGraph | None = None,
 ) -> RunSummary:
     """Run the quanta of a graph that are not complete, and record what becomes of them.
@@ -66,13 +72,20 @@ def run_graph(
     timeout_s : float, optional
         Longest time for one quantum, with worker processes.
     retries : int, optional
-        How often a quantum that failed is tried again.
+        How often a quantum that failed is tried again; by default never, or 5 times where memory grows.
     log_limit : int, optional
         Bytes that are kept of each log; 0 keeps all.
     grace_s : float, optional
         How long running quanta may go on after Ctrl-C.
     limit_threads : bool, optional
-        Whether numerical libraries in workers are held to one thread, unless the environment says otherwise.
+        Whether numerical libraries in workers are held to one thread, or to the cores that a task asks for, unless
+        the environment says otherwise.
+    allowance : Allowance, optional
+        How much memory quanta may have that ask for some, and how it grows from attempt to attempt.
+    wrap : str, optional
+        Command in which worker processes are started, with ``{command}`` for theirs.
+    pdb : bool, optional
+        Whether a debugger is opened where the first quantum fails, in this process; nothing more is begun after it.
     graph : QuantumGraph, optional
         The graph in that file, where the caller has it loaded.
 
@@ -87,16 +100,28 @@ def run_graph(
     ConflictError
         If the run was made with other configs, dataset types or packages. Nothing was run.
     UsageError
-        If a limit makes no sense, or there are no worker processes that could be ended after a time.
+        If a limit makes no sense, there are no worker processes that could be held to it, or a quantum asks for more
+        memory than there is.
     ExecutionError
         If workers cannot be started.
     StageError
         If outcomes cannot be recorded; those that are not recorded will be run again.
     """
+    retries = allowance.retries(retries)
+    if pdb:
+        check_debugger(processes)
+        processes, fail_fast = 0, True
     check_limits(processes, timeout_s, retries)
+    check_resources(processes, allowance, wrap)
     graph = graph or QuantumGraph.load(graph_uri)
     settings = RunnerSettings(
-        graph_uri, staging.datastore.root, tuple(task_path), logs_dir, log_level, log_limit=log_limit
+        graph_uri,
+        staging.datastore.root,
+        tuple(task_path),
+        logs_dir,
+        log_level,
+        log_limit=log_limit,
+        wrap=wrap,
     )
     executor: Executor
     if processes > 0:
@@ -104,11 +129,16 @@ def run_graph(
             settings, processes, limit_threads=limit_threads, grace_s=grace_s, timeout_s=timeout_s
         )
     else:
-        executor = SerialExecutor(QuantumRunner(settings))
+        runner = QuantumRunner(settings)
+        runner.on_failure = open_debugger if pdb else None
+        executor = SerialExecutor(runner)
+    done = completed(staging, graph)
+    needs = Needs.of(graph, range(graph.n_quanta), done.mask, processes, allowance)
     prepare_run(staging, graph, task_path=task_path)
     return execute_graph(
-        staging, graph, executor, on_progress=on_progress, fail_fast=fail_fast, retries=retries
-    )
+        staging, graph, executor, on_progress=on_progress, fail_fast=fail_fast, retries=retries, needs=needs,
+        done=done,
+    )  # fmt: skip
 
 
 def execute_graph(
@@ -119,6 +149,8 @@ def execute_graph(
     on_progress: Callable[[ProgressEvent], Any] | None = None,
     fail_fast: bool = False,
     retries: int = 0,
+    needs: Needs | None = None,
+    done: Completed | None = None,
 ) -> RunSummary:
     """Run what is left of a graph whose run is prepared, by any executor.
 
@@ -136,13 +168,17 @@ def execute_graph(
         As for `run_graph`.
     retries : int, optional
         As for `run_graph`.
+    needs : Needs, optional
+        What the quanta need of the machine, for an executor that goes by it.
+    done : Completed, optional
+        What is complete already, where the caller knows it.
 
     Returns
     -------
     RunSummary
         As for `run_graph`.
     """
-    done = completed(staging, graph)
+    done = done or completed(staging, graph)
 
     def place_of(ordinal: int) -> int:
         return graph.layout.locate_quantum(ordinal)[0]
@@ -179,6 +215,8 @@ def execute_graph(
             on_tick=tally.tick,
             retries=retries,
             on_retry=recorder.add,
+            settle=recorder.settle,
+            needs=needs,
         )
         ended = executor.execute(work, interrupt)
     tally.tick(work.scheduler, is_last=True)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from registry.model.columns import unique_values
 
 __all__ = ["Scheduler", "reverse_csr"]
 
 Index = npt.NDArray[np.int64]
 
 _WAITING, _READY, _RUNNING, _DONE, _FAILED, _BLOCKED = range(6)
+
+_HELD_MAX = 64
+"""So many ready quanta are looked through for one that fits; more of them cost more than they gain."""
+_OVERTAKEN_MAX = 32
+"""So many others may begin before one that is held back; then they wait until it fits."""
 
 
 def reverse_csr(indptr: npt.NDArray[Any], indices: npt.NDArray[Any], n: int) -> tuple[Index, Index]:
@@ -75,38 +82,62 @@ class Scheduler:
         self._state[ready] = _READY
         self._ready: deque[int] = deque(ready.tolist())
         self._fresh: list[int] = []
+        self._held: list[int] = []
+        self._overtaken = 0
         self.n_running = 0
         self.n_open = n - int(done.sum())
 
     @property
     def n_ready(self) -> int:
         """Number of quanta that `take` could give now."""
-        return len(self._ready) + len(self._fresh)
+        return len(self._ready) + len(self._fresh) + len(self._held)
 
     @property
     def is_finished(self) -> bool:
         """Whether every quantum is done, failed or blocked."""
         return self.n_open == 0
 
-    def take(self) -> int | None:
+    def take(self, fits: Callable[[int], bool] | None = None) -> int | None:
         """Hand out one ready quantum.
 
-        What became ready last goes first, so that intermediates are used soon after they are made.
+        What became ready last goes first, so that intermediates are used soon after they are made. One that does not
+        fit is held back, and is overtaken by no more than a few before all wait for it.
+
+        Parameters
+        ----------
+        fits : callable, optional
+            Tells of a number whether there is room for it now. When nothing runs, there has to be room for any.
 
         Returns
         -------
         int or None
-            Its number; None if none is ready now.
+            Its number; None if none is ready now, or none may begin now.
         """
-        if self._fresh:
-            number = self._fresh.pop()
-        elif self._ready:
-            number = self._ready.popleft()
-        else:
-            return None
-        self._state[number] = _RUNNING
-        self.n_running += 1
+        number = self._pop() if fits is None else self._pop_fitting(fits)
+        if number is not None:
+            self._state[number] = _RUNNING
+            self.n_running += 1
         return number
+
+    def _pop(self) -> int | None:
+        if self._fresh:
+            return self._fresh.pop()
+        return self._ready.popleft() if self._ready else None
+
+    def _pop_fitting(self, fits: Callable[[int], bool]) -> int | None:
+        for place, number in enumerate(self._held):
+            if fits(number):
+                del self._held[place]
+                self._overtaken = self._overtaken + 1 if place else 0
+                return number
+            if self._overtaken >= _OVERTAKEN_MAX:
+                return None
+        while len(self._held) < _HELD_MAX and (found := self._pop()) is not None:
+            if fits(found):
+                self._overtaken += bool(self._held)
+                return found
+            self._held.append(found)
+        return None
 
     def peek(self) -> int | None:
         """Tell what `take` would hand out.
@@ -229,7 +260,7 @@ class Scheduler:
 
     def _newly_blocked(self, numbers: Index) -> Index:
         # A quantum that waits for one that failed is waiting itself, so nothing ready or running is blocked.
-        return np.unique(numbers[self._state[numbers] == _WAITING])
+        return unique_values(numbers[self._state[numbers] == _WAITING])
 
 
 def _gather(indptr: Index, indices: Index, rows: Index) -> Index:

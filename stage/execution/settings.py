@@ -35,6 +35,8 @@ class RunnerSettings:
         Whether outputs that are there may be replaced by other bytes.
     log_limit : int
         Bytes that are kept of the log of a quantum, half of them from its beginning and half from its end; 0 keeps all.
+    wrap : str
+        Command in which worker processes are started, with ``{command}`` for theirs; none if empty.
     """
 
     graph_uri: str
@@ -45,6 +47,7 @@ class RunnerSettings:
     look_for_inputs: bool = False
     replace: bool = False
     log_limit: int = DEFAULT_LIMIT
+    wrap: str = ""
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON values.

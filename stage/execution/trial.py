@@ -38,6 +38,10 @@ class Trial:
         What the task noted.
     earlier : Earlier, optional
         What the quantum left when it was complete before.
+    memory_mb : int
+        How much memory it is held to, in megabytes; 0 is no limit.
+    out_of_memory : bool
+        Whether it failed for want of memory; `end` sets it.
     """
 
     quantum: Quantum
@@ -48,8 +52,10 @@ class Trial:
     message: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
     earlier: Earlier | None = None
+    memory_mb: int = 0
+    out_of_memory: bool = False
 
-    def end(self, status: str, message: str) -> None:
+    def end(self, status: str, message: str, *, out_of_memory: bool = False) -> None:
         """Note how it ended.
 
         Parameters
@@ -58,8 +64,10 @@ class Trial:
             One of `QuantumStatus`.
         message : str
             Why.
+        out_of_memory : bool, optional
+            Whether that is for want of memory.
         """
-        self.status, self.message = status, message
+        self.status, self.message, self.out_of_memory = status, message, out_of_memory
 
 
 def attempt_suffix(status: str, attempt: int) -> str:

@@ -14,6 +14,7 @@ import os
 import platform
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,12 @@ from stage.execution.earlier import find_earlier, iso_text, let_go, put_back, se
 from stage.execution.limited import LimitedRepo, artifact_of, stem_of
 from stage.execution.logs import OutputCapture, QuantumLog
 from stage.execution.lookout import Lookout
+from stage.execution.memory import data_mb, is_out_of_memory, limited_memory
 from stage.execution.outcome import QuantumOutcome, StoredArtifact
 from stage.execution.settings import RunnerSettings
 from stage.execution.trial import Trial, attempt_suffix, check_minimum, describe, plain, without
 from stage.execution.usage import Usage
-from stage.graph.file import GraphFile
+from stage.graph.file.reader import GraphFile
 from stage.pipeline.importing import extend_path
 from stage.pipeline.node import LOG, METADATA
 from stage.pipeline.struct import NoWorkFound
@@ -70,6 +72,11 @@ class QuantumRunner:
     ----------
     settings : RunnerSettings
         Which graph, where to.
+
+    Attributes
+    ----------
+    on_failure : callable or None
+        Called with what a task raised, before anything is cleaned up.
     """
 
     def __init__(self, settings: RunnerSettings) -> None:
@@ -80,8 +87,12 @@ class QuantumRunner:
         self._host = platform.node()
         self._python = platform.python_version()
         self._lookout = Lookout(self.graph, self.store)
+        self._own_mb = data_mb()
+        self.on_failure: Callable[[BaseException], None] | None = None
 
-    def run(self, ordinal: int, attempt: int = 0, absent: Sequence[int] = ()) -> QuantumOutcome:
+    def run(
+        self, ordinal: int, attempt: int = 0, absent: Sequence[int] = (), memory_mb: int = 0
+    ) -> QuantumOutcome:
         """Run one quantum.
 
         Parameters
@@ -93,6 +104,8 @@ class QuantumRunner:
         absent : sequence of int, optional
             Datasets that quanta before it did not make; those among its inputs are left out. A quantum that so
             has fewer of an input than the connection's minimum has no work itself.
+        memory_mb : int, optional
+            How much memory this process may have while the task runs, in megabytes; 0 is no limit.
 
         Returns
         -------
@@ -119,7 +132,7 @@ class QuantumRunner:
             log.note("INFO", f"{quantum}, attempt {attempt}, on {self._host}, process {os.getpid()}")
             with log.capturing(), OutputCapture.into(log):
                 self._prepare(quantum.label)
-                trial = Trial(quantum, attempt, Usage(), log, earlier=earlier)
+                trial = Trial(quantum, attempt, Usage(), log, earlier=earlier, memory_mb=memory_mb)
                 self._keep_safe(trial, repo)
                 self._try(trial, repo, frozenset(absent))
             restored = self._restored(trial, repo)
@@ -214,10 +227,12 @@ class QuantumRunner:
     def _prepare(self, label: str) -> None:
         """Construct a task, or keep the reason why that cannot be done."""
         if label not in self._tasks:
+            before = data_mb()
             try:
                 self._tasks[label] = self._build(self.graph.node(label))
             except Exception as error:  # noqa: BLE001 - whatever it is, it fails each of the task's quanta
                 self._tasks[label] = error
+            self._own_mb += data_mb() - before
 
     def _build(self, node: TaskNode) -> Task:
         extend_path((*self.graph.header.search_path, *self.settings.task_path))
@@ -235,17 +250,27 @@ class QuantumRunner:
             check_minimum(quantum)
             task = self.task(quantum.label)
             task.take_metadata()
-            task.run_quantum(quantum, repo)
+            with self._limited(trial):
+                task.run_quantum(quantum, repo)
         except NoWorkFound as reason:
             trial.end(QuantumStatus.NO_WORK, f"no work: {reason}" if str(reason) else "no work")
         except BaseException as error:
             # A worker of the pool ignores Ctrl-C: there it is the task itself that raised this.
             if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
                 raise
-            trial.end(QuantumStatus.FAILED, describe(error))
+            trial.end(QuantumStatus.FAILED, describe(error), out_of_memory=is_out_of_memory(error))
             logging.getLogger("stage").exception("%s failed", trial.quantum)
+            if self.on_failure is not None:
+                self.on_failure(error)
         if task is not None:
             trial.notes = task.take_metadata()
+
+    def _limited(self, trial: Trial) -> AbstractContextManager[None]:
+        """Hold the process to the memory of an attempt. What is left in it of earlier quanta does not count."""
+        if not trial.memory_mb:
+            return contextlib.nullcontext()
+        trial.log.note("INFO", f"held to {trial.memory_mb} MB of memory")
+        return limited_memory(trial.memory_mb, max(0.0, data_mb() - self._own_mb))
 
     def _finish(self, trial: Trial, repo: LimitedRepo) -> QuantumOutcome:
         """Write log and metadata, and say what became of the quantum."""
@@ -263,7 +288,11 @@ class QuantumRunner:
             try:
                 self._write_account(trial, repo)
             except StageError as error:
-                trial.end(trial.status, f"{trial.message}; nor could its log be written: {error}")
+                trial.end(
+                    trial.status,
+                    f"{trial.message}; nor could its log be written: {error}",
+                    out_of_memory=trial.out_of_memory,
+                )
         own = {trial.quantum.outputs[name][0].ordinal for name in (LOG, METADATA)}
         succeeded = trial.status == QuantumStatus.SUCCEEDED
         data = [d.ordinal for refs in trial.quantum.outputs.values() for d in refs if d.ordinal not in own]
@@ -278,6 +307,7 @@ class QuantumRunner:
             absent=tuple(d for d in data if not succeeded or d not in repo.written)
             if trial.status in QuantumStatus.COMPLETE
             else (),
+            out_of_memory=trial.out_of_memory,
         )
 
     def _clean_up(self, trial: Trial) -> None:
@@ -333,6 +363,8 @@ class QuantumRunner:
             "host": self._host,
             "pid": os.getpid(),
             "versions": {"python": self._python, "task": quantum.node.version},
+            **({"memory_mb": trial.memory_mb} if trial.memory_mb else {}),
+            **({"wrapped_in": self.settings.wrap} if self.settings.wrap else {}),
             "read": [id_text(ids[d]) for d in repo.read],
             "outputs": len(repo.written),
             "stored": stored_text(quantum, repo.written),
