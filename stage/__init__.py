@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         edit_chain,
         register_collection,
     )
+    from stage.campaign.comparing import diff_in_repo
     from stage.campaign.exchange import export_repo, import_repo
     from stage.campaign.graphs import show_graph
     from stage.campaign.ingesting import ingest_files
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         repo_info,
         upgrade_repo,
     )
+    from stage.campaign.lineage import why_in_repo
     from stage.campaign.making import (
         create_repo,
         create_repo_from_table,
@@ -74,33 +76,38 @@ if TYPE_CHECKING:
     from stage.execution.job import execute_job
     from stage.execution.merge import merge_records
     from stage.execution.run import run_graph
-    from stage.graph.build import build as build_graph
-    from stage.graph.file import GraphFile
+    from stage.graph.building.build import build as build_graph
+    from stage.graph.building.view import BuildView
+    from stage.graph.file.reader import GraphFile
     from stage.graph.graph import QuantumGraph
+    from stage.graph.hooks.ask import Ask
     from stage.graph.quantum import Quantum
-    from stage.graph.view import BuildView
     from stage.pipeline.config import Config, Field
     from stage.pipeline.connections import (
         Connections,
+        DimensionRecords,
         InitInput,
         InitOutput,
         Input,
         Output,
         PrerequisiteInput,
     )
-    from stage.pipeline.node import Resources
     from stage.pipeline.pipeline import Pipeline
+    from stage.pipeline.quanta import Quanta
+    from stage.pipeline.resources import Resources
     from stage.pipeline.struct import NoWorkFound, Struct
     from stage.pipeline.subtask import Subtask, SubtaskChoice
     from stage.pipeline.task import Task
     from stage.tasks.function import task
     from sync.data_id_table import read_data_id_table
     from sync.errors import TransferError
+    from sync.formatters.file_set import FileSet
     from sync.repo import Repo
 
 _HOME = {
     "AlreadyExistsError": "registry.errors",
-    "BuildView": "stage.graph.view",
+    "Ask": "stage.graph.hooks.ask",
+    "BuildView": "stage.graph.building.view",
     "BusyError": "registry.errors",
     "Campaign": "stage.campaign.campaign",
     "CampaignState": "stage.campaign.state",
@@ -115,11 +122,13 @@ _HOME = {
     "DatasetRef": "registry.model.refs",
     "DatasetType": "registry.model.dataset_type",
     "DimensionGroup": "registry.model.dimensions",
+    "DimensionRecords": "stage.pipeline.connections",
     "DimensionUniverse": "registry.model.dimensions",
     "EditOptions": "stage.campaign.options",
     "ExecutionError": "stage.errors",
     "Field": "stage.pipeline.config",
-    "GraphFile": "stage.graph.file",
+    "FileSet": "sync.formatters.file_set",
+    "GraphFile": "stage.graph.file.reader",
     "InitInput": "stage.pipeline.connections",
     "InitOutput": "stage.pipeline.connections",
     "Input": "stage.pipeline.connections",
@@ -131,6 +140,7 @@ _HOME = {
     "Pipeline": "stage.pipeline.pipeline",
     "PipelineError": "registry.errors",
     "PrerequisiteInput": "stage.pipeline.connections",
+    "Quanta": "stage.pipeline.quanta",
     "Quantum": "stage.graph.quantum",
     "QuantumFailed": "stage.errors",
     "QuantumGraph": "stage.graph.graph",
@@ -138,7 +148,7 @@ _HOME = {
     "QueryError": "registry.errors",
     "Registry": "registry.registry",
     "Repo": "sync.repo",
-    "Resources": "stage.pipeline.node",
+    "Resources": "stage.pipeline.resources",
     "SchemaVersionError": "registry.errors",
     "StageError": "registry.errors",
     "StorageError": "registry.errors",
@@ -150,12 +160,13 @@ _HOME = {
     "UpstreamFailed": "stage.errors",
     "UsageError": "registry.errors",
     "associate": "stage.campaign.collecting",
-    "build_graph": "stage.graph.build:build",
+    "build_graph": "stage.graph.building.build:build",
     "certify": "stage.campaign.collecting",
     "create_repo": "stage.campaign.making",
     "create_repo_from_table": "stage.campaign.making",
     "decertify": "stage.campaign.collecting",
     "default_universe": "registry.model.dimensions",
+    "diff_in_repo": "stage.campaign.comparing",
     "disassociate": "stage.campaign.collecting",
     "edit_chain": "stage.campaign.collecting",
     "exec_graph": "stage.campaign.jobs",
@@ -188,11 +199,13 @@ _HOME = {
     "show_graph": "stage.campaign.graphs",
     "task": "stage.tasks.function",
     "upgrade_repo": "stage.campaign.keeping",
+    "why_in_repo": "stage.campaign.lineage",
     "write_universe": "stage.campaign.making",
 }
 
 __all__ = [
     "AlreadyExistsError",
+    "Ask",
     "BuildView",
     "BusyError",
     "Campaign",
@@ -208,10 +221,12 @@ __all__ = [
     "DatasetRef",
     "DatasetType",
     "DimensionGroup",
+    "DimensionRecords",
     "DimensionUniverse",
     "EditOptions",
     "ExecutionError",
     "Field",
+    "FileSet",
     "GraphFile",
     "InitInput",
     "InitOutput",
@@ -224,6 +239,7 @@ __all__ = [
     "Pipeline",
     "PipelineError",
     "PrerequisiteInput",
+    "Quanta",
     "Quantum",
     "QuantumFailed",
     "QuantumGraph",
@@ -249,6 +265,7 @@ __all__ = [
     "create_repo_from_table",
     "decertify",
     "default_universe",
+    "diff_in_repo",
     "disassociate",
     "edit_chain",
     "exec_graph",
@@ -281,6 +298,7 @@ __all__ = [
     "show_graph",
     "task",
     "upgrade_repo",
+    "why_in_repo",
     "write_universe",
 ]
 

@@ -1,75 +1,70 @@
-"""Building a campaign's graph, and fetching what it needs."""
+"""Building a campaign's graph: anew, or onto the one there is."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from registry.errors import UsageError
-from stage.campaign.graphs import graph_report, load_pipeline, open_graph
-from stage.campaign.layout import Layout, absolute_uri
-from stage.campaign.reports import BuildReport, FetchReport
-from stage.campaign.repositories import ensure_staging, open_staging, open_upstream
+from stage.campaign.categories import expand_categories
+from stage.campaign.fetching import fetch_wanted
+from stage.campaign.graph_options import GraphOptions
+from stage.campaign.graph_reports import BuildReport, RefreshReport
+from stage.campaign.graphs import load_pipeline, open_graph
+from stage.campaign.layout import absolute_uri
+from stage.campaign.placing import graph_path, place_graph
+from stage.campaign.repositories import ensure_staging, open_both, open_upstream
 from stage.campaign.sources import sources_document
+from stage.campaign.staleness import read_digests
 from stage.campaign.state import CampaignState, GraphEntry
 
 if TYPE_CHECKING:
     from stage.campaign.change import Change
+    from stage.campaign.layout import Layout
+    from stage.graph.building.view import BuildView
     from stage.graph.graph import QuantumGraph
     from stage.pipeline.pipeline import Pipeline
-    from sync.repo import Repo
 
-__all__ = ["build_first", "build_graph", "fetch_graph", "fetch_wanted", "graph_path"]
-
-
-def graph_path(layout: Layout, state: CampaignState, write_qg: str | None = None) -> str:
-    """Return where a new graph is to be written.
-
-    Parameters
-    ----------
-    layout : Layout
-        The campaign's paths.
-    state : CampaignState
-        Its state.
-    write_qg : str, optional
-        Where the user wants it.
-
-    Returns
-    -------
-    str
-        An absolute path or URI; by default ``<name>.qg`` in the campaign.
-    """
-    return absolute_uri(write_qg) if write_qg else str(layout.root / f"{state.name}.qg")
+__all__ = [
+    "build_first",
+    "build_graph",
+    "extended_graph",
+    "fetch_for",
+    "load_noted",
+    "need_inputs",
+    "open_view",
+]
 
 
-def build_graph(
-    change: Change,
-    *,
-    data_query: str | None = None,
-    data_id_table: str | None = None,
-    write_qg: str | None = None,
-    skip_existing_in: Sequence[str] = (),
-    fetch: bool = True,
-) -> BuildReport:
+class _Choice(NamedTuple):
+    """Which quanta are wanted: what was asked for now, and else what was asked for last."""
+
+    where: str
+    table: str
+    skip: tuple[str, ...]
+
+    @classmethod
+    def of(cls, state: CampaignState, options: GraphOptions) -> _Choice:
+        entry = state.quantum_graph
+        table = options.data_id_table
+        skip = entry.skip_existing_in if options.skip_existing_in is None else options.skip_existing_in
+        return cls(
+            entry.data_query if options.data_query is None else options.data_query,
+            entry.data_id_table if table is None else absolute_uri(table) if table else "",
+            tuple(name for name in skip if name),
+        )
+
+
+def build_graph(change: Change, options: GraphOptions | None = None) -> BuildReport:
     """Build the campaign's graph and fetch what it needs.
 
     Parameters
     ----------
     change : Change
         The change that is being made; gets the graph.
-    data_query : str, optional
-        Expression that chooses data IDs; the last one by default.
-    data_id_table : str, optional
-        File of data IDs to keep to; the last one by default, and none if it is empty text.
-    write_qg : str, optional
-        Where to write the graph.
-    skip_existing_in : sequence of str, optional
-        Collections and patterns; what was done there is not planned again. Not remembered.
-    fetch : bool, optional
-        Whether to fetch.
+    options : GraphOptions, optional
+        What to build.
 
     Returns
     -------
@@ -81,83 +76,232 @@ def build_graph(
     NotFoundError
         If a collection to skip what exists in does not exist.
     UsageError
-        If there is no pipeline or there are no inputs, or the query is wrong.
+        If there is no pipeline or there are no inputs, options do not go together, the query is wrong, or the graph
+        would be empty.
+    ConflictError
+        If the graph to be extended has other tasks of the same labels.
     StageError
-        If upstream cannot be reached, the pipeline is wrong, or the graph would be empty.
+        If upstream cannot be reached, or the pipeline is wrong.
     """
-    layout, state = change.layout, change.state
+    options = (options or GraphOptions()).checked(builds=True)
+    state = change.state
+    need_inputs(state)
+    pipeline, sources = load_noted(change)
+    choice, base = _Choice.of(state, options), _base(change, options)
+    if base is not None:
+        _check_same_table(change.layout, state, choice)
+    began = time.monotonic()
+    with open_both(change, offline=options.offline) as (upstream, staging):
+        with open_view(state, upstream, staging) as view:
+            graph, refreshed = _build(change, view, options, _Wanted(pipeline, choice, base))
+        digests = read_digests(state, graph, upstream, staging)
+    uri = graph_path(change.layout, state, options.write_qg)
+    report = place_graph(change, graph, uri, options.qg_dot)
+    seconds = time.monotonic() - began
+    fetched = fetch_for(change, graph) if options.fetch and not options.offline else None
+    relative = change.layout.relative
+    entry = GraphEntry(
+        relative(uri),
+        state.collections.graph_inputs,
+        pipeline.fingerprint,
+        _joined(state.quantum_graph.data_query, choice.where) if base is not None else choice.where,
+        relative(choice.table),
+        choice.skip,
+        digests,
+    )
+    change.state = replace(change.state, quantum_graph=entry)
+    if sources is not None:
+        change.write(change.layout.sources, sources)
+    return BuildReport(report, seconds, fetched, refreshed, graph.header.metadata.get("explanation"))
+
+
+def need_inputs(state: CampaignState) -> None:
+    """Refuse to search nowhere.
+
+    Parameters
+    ----------
+    state : CampaignState
+        The campaign's.
+
+    Raises
+    ------
+    UsageError
+        If it has no input collections.
+    """
     if not state.collections.inputs:
         raise UsageError(
             f"campaign '{state.name}' has no input collections",
             code="no-inputs",
             hint="Name them with -i COLL[,COLL…], or 'stage edit -i COLL'.",
         )
-    pipeline, sources = _load(change)
-    where = state.quantum_graph.data_query if data_query is None else data_query
-    table, inputs = _table_uri(state, data_id_table), state.collections.graph_inputs
-    began = time.monotonic()
-    with open_upstream(state) as upstream:
-        ensure_staging(change, upstream)
-        with open_staging(layout) as staging:
-            graph = _build(
-                pipeline, upstream, staging, inputs,
-                where=where, table=table and layout.resolve(table), skip=skip_existing_in,
-            )  # fmt: skip
-        uri = graph_path(layout, state, write_qg)
-        written = uri if "://" in uri else str(change.beside(Path(uri)))
-        graph.save(written)
-        report = replace(graph_report(graph, written), uri=uri)
-        seconds = time.monotonic() - began
-        fetched = fetch_wanted(layout, upstream, graph.wanted()) if fetch else None
-    entry = GraphEntry(layout.relative(uri), inputs, pipeline.fingerprint, where, layout.relative(table))
-    change.state = replace(state, quantum_graph=entry)
-    if sources is not None:
-        change.write(layout.sources, sources)
-    return BuildReport(report, seconds, fetched)
 
 
-def _load(change: Change) -> tuple[Pipeline, bytes | None]:
-    """Load the pipeline, and say which files it was made from if these can be looked at later."""
+def load_noted(change: Change) -> tuple[Pipeline, bytes | None]:
+    """Load the pipeline, and say which files it was made from if these can be looked at later.
+
+    Parameters
+    ----------
+    change : Change
+        The change that is being made.
+
+    Returns
+    -------
+    pipeline : Pipeline
+        Checked.
+    sources : bytes or None
+        Content of the file that notes it.
+    """
     from stage.pipeline.overrides import noting_files
 
     with noting_files() as read:
-        pipeline = load_pipeline(change.layout, change.state, change)
+        pipeline = load_pipeline(change.layout, change.state, change).first
         fingerprint = pipeline.fingerprint
     moved = {str(change.current(change.layout.pipeline)): str(change.layout.pipeline)}
     return pipeline, sources_document(change.state, fingerprint, read, moved)
 
 
+def open_view(state: CampaignState, upstream: Any, staging: Any) -> BuildView:
+    """Make the view in which a campaign's graph is built: its own runs are looked up in staging.
+
+    Parameters
+    ----------
+    state : CampaignState
+        The campaign's.
+    upstream : Repo or None
+        Open; None to ask staging alone.
+    staging : Repo
+        Open.
+
+    Returns
+    -------
+    BuildView
+        To be entered.
+    """
+    from stage.graph.building.view import BuildView
+
+    return BuildView(upstream, staging, local=state.collections.runs, offline=upstream is None)
+
+
+def fetch_for(change: Change, graph: QuantumGraph) -> Any:
+    """Fetch what a new graph needs.
+
+    Parameters
+    ----------
+    change : Change
+        The change that is being made; staging is there.
+    graph : QuantumGraph
+        The graph.
+
+    Returns
+    -------
+    FetchReport
+        What was brought.
+    """
+    with open_upstream(change.state) as upstream:
+        return fetch_wanted(change.layout, upstream, graph.wanted())
+
+
+# -- the graph ------------------------------------------------------------------------------------------------
+
+
+class _Wanted(NamedTuple):
+    """What is to be built, and onto what."""
+
+    pipeline: Pipeline
+    choice: _Choice
+    base: QuantumGraph | None
+
+
 def _build(
-    pipeline: Pipeline,
-    upstream: Repo,
-    staging: Repo,
-    inputs: Sequence[str],
-    *,
-    where: str,
-    table: str,
-    skip: Sequence[str],
-) -> QuantumGraph:
-    from stage.graph.answers import is_pattern
-    from stage.graph.build import build
-    from stage.graph.view import BuildView
+    change: Change, view: BuildView, options: GraphOptions, wanted: _Wanted
+) -> tuple[QuantumGraph, RefreshReport | None]:
+    from stage.campaign.refreshing import refreshed_graph, trimmed_graph
+    from stage.graph.building.answers import is_pattern
+    from stage.graph.building.build import build
     from sync.data_id_table import read_data_id_table
 
-    data_ids = read_data_id_table(table, upstream.registry.universe) if table else None
-    with BuildView(upstream, staging) as view:
-        view.search_path(
-            [name for name in skip if not is_pattern(name)]
-        )  # a mistyped name would skip nothing
-        return build(
-            pipeline, view,
-            input_collections=inputs, where=where, data_id_table=data_ids, skip_existing_in=skip,
-        )  # fmt: skip
+    state, (pipeline, choice, base) = change.state, wanted
+    data_ids = (
+        read_data_id_table(change.layout.resolve(choice.table), view.universe) if choice.table else None
+    )
+    skip = expand_categories(state, choice.skip)
+    # A mistyped name would skip nothing.
+    view.search_path([name for name in skip if not is_pattern(name)])
+    refreshed = None
+    if base is not None and options.refresh:
+        base, refreshed = refreshed_graph(change, base, view, options, pipeline)
+    graph = build(
+        pipeline, view,
+        input_collections=state.collections.graph_inputs, where=choice.where, data_id_table=data_ids,
+        skip_existing_in=skip, allow_empty=options.allow_empty, explain=options.explain,
+    )  # fmt: skip
+    if options.trim_existing_in:
+        graph, refreshed = trimmed_graph(change, graph, view, options)
+    return (graph if base is None else extended_graph(base, graph)), refreshed
 
 
-def _table_uri(state: CampaignState, data_id_table: str | None) -> str:
-    """Return the file of data IDs: the one that is named, else the one that was."""
-    if data_id_table is None:
-        return state.quantum_graph.data_id_table
-    return absolute_uri(data_id_table) if data_id_table else ""
+def _base(change: Change, options: GraphOptions) -> QuantumGraph | None:
+    """Return the graph to be extended, if that was asked for and there is one."""
+    if not options.extend_qg and options.refresh:
+        raise UsageError(
+            "a build looks everything up anew; --refresh is for a graph that is extended",
+            code="needs-extend",
+            hint="Leave --refresh out, or give --extend-qg too.",
+        )
+    if not options.extend_qg or change.state.quantum_graph.uri is None:
+        return None
+    return open_graph(change.layout, change.state, change).load()
+
+
+def _check_same_table(layout: Layout, state: CampaignState, choice: _Choice) -> None:
+    """Refuse to extend by what a rebuild could not build again."""
+    before = state.quantum_graph.data_id_table
+    if before != layout.relative(choice.table):
+        raise UsageError(
+            f"the graph was built with the table of data IDs '{before or '(none)'}', not "
+            f"'{choice.table or '(none)'}': extended by another, it could not be built again",
+            code="extend-table",
+            hint="Put the data IDs of both into one table and build with that, or choose them with -d.",
+        )
+
+
+def _joined(before: str, now: str) -> str:
+    """Return the query for which a rebuild makes what an extended graph holds."""
+    return now if before == now else "" if not (before and now) else f"({before}) OR ({now})"
+
+
+def extended_graph(base: QuantumGraph, graph: QuantumGraph) -> QuantumGraph:
+    """Return a graph with the quanta of two, which remembers what it began as.
+
+    Parameters
+    ----------
+    base, graph : QuantumGraph
+        The one that there is, whose ids stay, and the one that is added.
+
+    Returns
+    -------
+    QuantumGraph
+        A run that was begun with `base` can go on with it.
+
+    Raises
+    ------
+    ConflictError
+        If a task of both is not the same.
+    """
+    from stage.graph.changing.extend import extend
+    from stage.graph.changing.retask import with_header
+
+    before = base.header
+    metadata: dict[str, Any] = {"extends": [before.created_ns, *before.metadata.get("extends", ())]}
+    if "explanation" in graph.header.metadata:
+        metadata["explanation"] = graph.header.metadata["explanation"]
+    fingerprint = graph.header.pipeline_fingerprint
+    return with_header(
+        extend(base, graph), created_ns=time.time_ns(), pipeline_fingerprint=fingerprint, metadata=metadata
+    )
+
+
+# -- a new campaign -------------------------------------------------------------------------------------------
 
 
 def build_first(
@@ -168,87 +312,24 @@ def build_first(
     Parameters
     ----------
     change : Change
-        The change that is being made.
-    data_query, data_id_table : str, optional
-        As for `build_graph`; kept for a later build where there is none now.
+        The change that makes the campaign.
+    data_query : str or None
+        Expression that chooses data IDs.
+    data_id_table : str or None
+        File of data IDs to keep to.
     fetch : bool
-        Whether to fetch.
+        Whether to fetch what the graph needs.
 
     Returns
     -------
     BuildReport or None
-        What was built.
+        None if there was nothing to build.
     """
-    with open_upstream(change.state) as repo:
-        ensure_staging(change, repo)
-    if change.state.pipeline and change.state.collections.inputs:
-        return build_graph(change, data_query=data_query, data_id_table=data_id_table, fetch=fetch)
-    table = change.layout.relative(_table_uri(change.state, data_id_table))
-    change.state = replace(
-        change.state, quantum_graph=GraphEntry(data_query=data_query or "", data_id_table=table)
-    )
-    return None
-
-
-def fetch_graph(layout: Layout, state: CampaignState, change: Change) -> FetchReport:
-    """Fetch what the campaign's graph needs.
-
-    Parameters
-    ----------
-    layout : Layout
-        The campaign's paths.
-    state : CampaignState
-        Its state.
-    change : Change
-        The change that is being made.
-
-    Returns
-    -------
-    FetchReport
-        What was brought.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no graph, or upstream cannot be reached.
-    """
-    wanted = open_graph(layout, state).load().wanted()
-    with open_upstream(state) as upstream:
+    with open_upstream(change.state) as upstream:
         ensure_staging(change, upstream)
-        return fetch_wanted(layout, upstream, wanted)
-
-
-def fetch_wanted(layout: Layout, upstream: Repo, wanted: Any) -> FetchReport:
-    """Bring rows from upstream into staging.
-
-    Parameters
-    ----------
-    layout : Layout
-        The campaign's paths.
-    upstream : Repo
-        Where they are, open.
-    wanted : Wanted
-        Which.
-
-    Returns
-    -------
-    FetchReport
-        What was brought.
-    """
-    from sync.clone import execute_fetch, plan_fetch
-
-    began = time.monotonic()
-    with open_staging(layout, writable=True) as staging:
-        plan = plan_fetch(upstream, staging, wanted)
-        execute_fetch(plan, staging)
-    datasets: dict[str, int] = {}
-    for batch in plan.datasets:
-        name = batch.dataset_type.name
-        datasets[name] = datasets.get(name, 0) + batch.rows.n_rows
-    return FetchReport(
-        counts={kind: dict(classes) for kind, classes in plan.counts.items()},
-        datasets=datasets,
-        referred_bytes=plan.size_bytes,
-        notes=[str(note) for note in plan.changed],
-        seconds=time.monotonic() - began,
-    )
+    if change.state.pipeline and change.state.collections.inputs:
+        return build_graph(change, GraphOptions(data_query, data_id_table, fetch=fetch))
+    table = absolute_uri(data_id_table) if data_id_table else ""
+    entry = GraphEntry(data_query=data_query or "", data_id_table=change.layout.relative(table))
+    change.state = replace(change.state, quantum_graph=entry)
+    return None

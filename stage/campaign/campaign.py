@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from stage.campaign import building, history, pushing, registering, running
+from stage.campaign import building, history, pushing, running
 from stage.campaign.command_line import command_text
-from stage.campaign.graphs import open_graph
+from stage.campaign.graph_options import GraphOptions
+from stage.campaign.graphs import load_pipeline
 from stage.campaign.lock import campaign_lock
 from stage.campaign.options import EditOptions
 from stage.campaign.reader import StrPath
+from stage.campaign.run_options import RunOptions, StackOptions
+from stage.campaign.stack_verbs import CampaignStack
 from stage.campaign.state import load_state
-from stage.campaign.writer import CampaignWriter
+from stage.execution.allowance import Allowance
 from stage.execution.kept import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
-    from stage.campaign.registering import RegisteredTypes
-    from stage.campaign.reports import BuildReport, FetchReport, PushReport, RunReport
+    from stage.campaign.reports import BuildReport, PushReport, RunReport
+    from stage.pipeline.describe import SettingOrigin
 
 __all__ = ["Campaign"]
 
 
-class Campaign(CampaignWriter):
+class Campaign(CampaignStack):
     """One campaign. Get it from `load`, `init`, `clone` or `open`.
 
     Parameters
@@ -111,152 +114,73 @@ class Campaign(CampaignWriter):
             pass
         return self._changes
 
-    # -- graph ----------------------------------------------------------------------------------------------
-
-    def build(
-        self,
-        *,
-        data_query: str | None = None,
-        data_id_table: str | None = None,
-        fetch: bool = True,
-        skip_existing_in: Sequence[str] = (),
-        write_qg: str | None = None,
-        **edits: Unpack[EditOptions],
-    ) -> BuildReport:
-        """Build the quantum graph and fetch what it needs into staging.
+    def settings(self, label: str | None = None, *, diff: bool = False) -> dict[str, list[SettingOrigin]]:
+        """Return the settings of the pipeline's tasks, with what they are by default and where they were changed.
 
         Parameters
         ----------
-        data_query : str, optional
-            Expression that chooses data IDs; the last one by default.
-        data_id_table : str, optional
-            File of data IDs to keep to; the last one by default, and none if it is empty text.
-        fetch : bool, optional
-            Whether to fetch.
-        skip_existing_in : sequence of str, optional
-            Collections and patterns: quanta whose metadata exist there are not planned again. Not remembered.
-        write_qg : str, optional
-            Where to write the graph.
-        **edits
-            See `EditOptions`.
+        label : str, optional
+            Of this task only.
+        diff : bool, optional
+            Only settings that are not what they are by default.
 
         Returns
         -------
-        BuildReport
-            What was made.
-
-        Raises
-        ------
-        StageError
-            If it cannot be built; state, graph and registry are as they were.
-        """
-        given = {"data_query": data_query, "data_id_table": data_id_table, "write_qg": write_qg}
-        with self._changing("build", edits) as change:
-            return building.build_graph(change, **given, skip_existing_in=skip_existing_in, fetch=fetch)
-
-    def fetch(self) -> FetchReport:
-        """Copy into staging the upstream rows that the graph needs.
-
-        Returns
-        -------
-        FetchReport
-            What was brought.
-
-        Raises
-        ------
-        StageError
-            If there is no graph, or upstream cannot be reached; staging is as it was.
-        """
-        with self._changing("fetch", {}) as change:
-            return building.fetch_graph(self.layout, change.state, change)
-
-    def register_dataset_types(
-        self, *, use_qg_configs: bool = False, use_task_configs: bool = False
-    ) -> RegisteredTypes:
-        """Register the intermediate and output dataset types in staging, and check the inputs'.
-
-        Parameters
-        ----------
-        use_qg_configs : bool, optional
-            Where the graph is not what the pipeline says now, take the graph's.
-        use_task_configs : bool, optional
-            Take the pipeline's.
-
-        Returns
-        -------
-        RegisteredTypes
-            What is new.
+        dict of str to list of SettingOrigin
+            By task, in the pipeline's order.
 
         Raises
         ------
         UsageError
-            If the campaign has neither pipeline nor graph.
-        ConflictError
-            If graph and pipeline differ, and neither was chosen.
-        StageError
-            If an input is not registered, or a type is not what the pipeline takes it for. Nothing was registered.
+            If the campaign has no pipeline.
+        PipelineError
+            If there is no such task.
         """
-        with self._changing("register-dataset-types", {}) as change:
-            return registering.register_campaign_types(
-                change, use_qg_configs=use_qg_configs, use_task_configs=use_task_configs
-            )
+        from stage.pipeline.describe import describe_settings
+
+        pipeline = load_pipeline(self.layout, self.state)
+        found = {name: describe_settings(pipeline, name) for name in ([label] if label else pipeline.labels)}
+        return {
+            name: [s for s in settings if not diff or s.value != s.default]
+            for name, settings in found.items()
+        }
 
     # -- execution ------------------------------------------------------------------------------------------
-
-    def prep(
-        self,
-        *,
-        new_run: bool = False,
-        continue_run: bool = False,
-        use_qg_configs: bool = False,
-        **edits: Unpack[EditOptions],
-    ) -> str:
-        """Make a RUN ready to be written, and leave it as the current one; the graph is never built.
-
-        Parameters
-        ----------
-        new_run : bool, optional
-            Begin a new one even if there is a current one.
-        continue_run : bool, optional
-            Where there is no current one, take the newest past run.
-        use_qg_configs : bool, optional
-            Take the graph as it was built, whatever changed since.
-        **edits
-            See `EditOptions`.
-
-        Returns
-        -------
-        str
-            The RUN.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no graph.
-        StageError
-            If it cannot be made ready; all is as it was.
-        """
-        with self._changing("prep", edits) as change:
-            if change.state.quantum_graph.uri is None:
-                open_graph(self.layout, change.state)
-            return running.prepare_campaign(
-                change, new_run=new_run, continue_run=continue_run, use_qg_configs=use_qg_configs
-            )[0]
 
     def run(
         self,
         *,
         processes: int = 1,
         data_query: str | None = None,
+        data_id_table: str | None = None,
         new_run: bool = False,
         continue_run: bool = False,
+        replace: bool = False,
+        restart: bool = False,
+        unstore: bool = False,
+        purge: bool = False,
         finish: bool | None = None,
         rebuild: bool = False,
+        refresh: bool = False,
         use_qg_configs: bool = False,
+        use_task_configs: bool = False,
+        skip_existing_in: str = "",
+        extend_qg: bool = False,
+        trim_existing_in: str = "",
+        allow_pruning: bool = False,
+        allow_empty: bool = False,
+        write_qg: str | None = None,
+        qg_dot: str | None = None,
+        offline: bool = False,
         fail_fast: bool = False,
         timeout: float | None = None,
-        retries: int = 0,
+        retries: int | None = None,
         log_limit: int = DEFAULT_LIMIT,
+        memory: int | None = None,
+        memory_multiplier: float = 1.0,
+        memory_max: int | None = None,
+        wrap: str = "",
+        pdb: bool = False,
         on_progress: Callable[[Any], None] | None = None,
         **edits: Unpack[EditOptions],
     ) -> RunReport:
@@ -266,26 +190,62 @@ class Campaign(CampaignWriter):
         ----------
         processes : int, optional
             Worker processes; 0 runs everything in this one.
-        data_query : str, optional
-            Expression for a graph that has to be built.
+        data_query, data_id_table : str, optional
+            As for `build`, for a graph that has to be built.
         new_run : bool, optional
             Begin a new RUN even if there is a current one.
         continue_run : bool, optional
             Where there is no current RUN, go on with the newest past one.
+        replace : bool, optional
+            Begin a new RUN in the place of the current one, or else of the newest past one.
+        restart : bool, optional
+            Begin a new RUN in the place of all.
+        unstore, purge : bool, optional
+            As for `pop`, with the runs whose place it takes.
         finish : bool, optional
-            Whether the RUN ends when all quanta are done; by default it does.
+            Whether the RUN ends when all quanta are done; by default it does, unless `prep` made it or it was begun
+            with false.
         rebuild : bool, optional
             Build the graph again first.
+        refresh : bool, optional
+            Refresh the graph first, as `refresh_qg` does.
         use_qg_configs : bool, optional
             Run the graph as it was built, whatever changed since.
+        use_task_configs : bool, optional
+            Run the graph's quanta with the tasks and settings of the pipeline, matched by label.
+        skip_existing_in : str, optional
+            ``RUN``, ``CAMPAIGN`` or ``INPUTS``: quanta whose outputs are all there are not executed. The campaign's
+            graph keeps them.
+        extend_qg : bool, optional
+            With `rebuild`, as for `build`.
+        trim_existing_in : str, optional
+            With `rebuild` or `refresh`, as for `refresh_qg`.
+        allow_pruning : bool, optional
+            With `refresh`, as for `refresh_qg`.
+        allow_empty : bool, optional
+            With `rebuild` or `refresh`, as for `refresh_qg`.
+        write_qg, qg_dot : str, optional
+            Where to write the graph and a drawing of it.
+        offline : bool, optional
+            Ask nothing of upstream that staging has.
         fail_fast : bool, optional
             Begin nothing more after the first failure.
         timeout : float, optional
             Longest time for one quantum, in seconds; it then fails. Needs worker processes.
         retries : int, optional
-            How often a quantum that failed is tried again.
+            How often a quantum that failed is tried again; by default never, or 5 times with `memory_multiplier`.
         log_limit : int, optional
             Bytes that are kept of the log of each quantum, from its beginning and its end; 0 keeps all.
+        memory : int, optional
+            Memory for all quanta that run at a time, in megabytes; by default what the machine has.
+        memory_multiplier : float, optional
+            By how much more memory a quantum gets after it died for want of some.
+        memory_max : int, optional
+            The most memory that one quantum gets, in megabytes.
+        wrap : str, optional
+            Command in which worker processes are started, with ``{command}`` for theirs.
+        pdb : bool, optional
+            Open a debugger where the first quantum fails, at a terminal.
         on_progress : callable, optional
             Called with each `stage.execution.progress.ProgressEvent`.
         **edits
@@ -303,22 +263,17 @@ class Campaign(CampaignWriter):
         StageError
             If the run could not be begun; all is as it was.
         """
+        graph = GraphOptions(
+            data_query, data_id_table, None, extend_qg, refresh, trim_existing_in, allow_pruning, allow_empty,
+            write_qg, qg_dot, offline,
+        )  # fmt: skip
+        options = RunOptions(
+            new_run, continue_run, finish, rebuild, use_qg_configs, use_task_configs, skip_existing_in, graph,
+            processes, fail_fast, timeout, retries, log_limit, on_progress,
+            StackOptions(replace, restart, unstore, purge), Allowance(memory, memory_multiplier, memory_max), wrap, pdb,
+        )  # fmt: skip
         with self._changing("run", edits) as change:
-            return running.run_campaign(
-                change,
-                processes=processes,
-                data_query=data_query,
-                new_run=new_run,
-                continue_run=continue_run,
-                finish=finish,
-                rebuild=rebuild,
-                use_qg_configs=use_qg_configs,
-                fail_fast=fail_fast,
-                timeout=timeout,
-                retries=retries,
-                log_limit=log_limit,
-                on_progress=on_progress,
-            )
+            return running.run_campaign(change, options)
 
     def merge(self, *records: str) -> RunReport:
         """Bring the records of jobs into staging.

@@ -16,7 +16,7 @@ from pathlib import Path
 from stage.campaign.files import sync_directory, write_atomically
 from stage.campaign.layout import Layout
 from stage.campaign.lock import campaign_lock
-from stage.campaign.stack import forget_begun_runs
+from stage.campaign.stack import align_chain, forget_begun_runs
 from stage.campaign.state import CampaignState, load_state, save_state
 from stage.campaign.undo import Undo, recover
 
@@ -53,8 +53,28 @@ class Change:
         self._before = None if is_new else state
         self._saved = self._before
         self._pending: dict[Path, Path] = {}
+        self._uploads: dict[str, Path] = {}
         self._undo = Undo(layout)
         self._created: list[Path] = []
+        self._undoing: list[Callable[[], None]] = []
+
+    @property
+    def moves_stack(self) -> bool:
+        """Whether the chain or what it is to hold is not what it was before, or at the last `keep`."""
+        if self._before is None:
+            return False
+        before, now = self._before.collections, self.state.collections
+        return (before.chain, before.stack) != (now.chain, now.stack)
+
+    def undoing(self, action: Callable[[], None]) -> None:
+        """Note how to take back what this change does elsewhere than in files.
+
+        Parameters
+        ----------
+        action : callable
+            Called if the change fails before the next `keep`, when the files are as they were.
+        """
+        self._undoing.append(action)
 
     def beside(self, final: Path) -> Path:
         """Return a path to write a new file to; it replaces `final` when the change is done.
@@ -72,6 +92,25 @@ class Change:
         path = final.with_name(f".{final.stem}.new-{os.getpid()}{final.suffix}")
         self._pending[final] = path
         return path
+
+    def beside_uri(self, uri: str) -> Path:
+        """Return a local path to write something to that is to be at a URI when the change is done.
+
+        Parameters
+        ----------
+        uri : str
+            Where it is to be: an absolute path, or a URI of another file system.
+
+        Returns
+        -------
+        pathlib.Path
+            As of `beside`; what goes elsewhere waits in the campaign's directory, since over there nothing can be
+            put back.
+        """
+        if "://" not in uri:
+            return self.beside(Path(uri))
+        name = f".upload-{len(self._uploads)}.new-{os.getpid()}{Path(uri).suffix}"
+        return self._uploads.setdefault(uri, self.layout.root / name)
 
     def write(self, final: Path, data: bytes) -> Path:
         """Write a file's new content beside it.
@@ -107,6 +146,21 @@ class Change:
         """
         return self._pending.get(final, final)
 
+    def current_uri(self, uri: str) -> str:
+        """Return where the newest content of a URI is.
+
+        Parameters
+        ----------
+        uri : str
+            An absolute path, or a URI of another file system.
+
+        Returns
+        -------
+        str
+            A local path if this change wrote it, else itself.
+        """
+        return str(self._uploads.get(uri, uri) if "://" in uri else self.current(Path(uri)))
+
     def creating(self, path: Path) -> None:
         """Note that this change makes a file or directory, to be removed if it fails.
 
@@ -134,6 +188,7 @@ class Change:
 
         A failure can still take all of it back, until `keep`; so can the next command if this process is killed.
         """
+        self._upload()
         ready = {final: path for final, path in self._pending.items() if path.exists()}
         if (ready or self.state != self._saved) and self._before is not None:
             self._undo.add([self.layout.state, *ready])
@@ -147,6 +202,16 @@ class Change:
             save_state(self.state, self.layout.state)
             self._saved = self.state
 
+    def _upload(self) -> None:
+        """Send what goes to other file systems, before anything here is replaced."""
+        for uri, path in self._uploads.items():
+            if path.exists():
+                from sync import files
+
+                files.copy(str(path), uri)
+                path.unlink()
+        self._uploads.clear()
+
     def keep(self) -> None:
         """Save, and let go of what there was before: from here on a failure takes nothing back."""
         self.save_now()
@@ -154,13 +219,16 @@ class Change:
             self.on_keep()
         self._undo.forget()
         self._created.clear()
+        self._undoing.clear()
         self._before = self.state
 
     def discard(self) -> None:
         """Leave all as it was before, or at the last `keep`."""
-        for path in self._pending.values():
+        for path in (*self._pending.values(), *self._uploads.values()):
             path.unlink(missing_ok=True)
         is_back = self._undo.put_back()
+        while self._undoing:
+            self._undoing.pop()()
         remove_paths(self._created)
         if self._before is None:
             self.layout.state.unlink(missing_ok=True)
@@ -216,6 +284,8 @@ def changing(
         forget_begun_runs(layout)
         if recover(layout):
             _log.warning("took back what a killed command had left half done in %s", layout.root)
+            if layout.state.exists():
+                align_chain(layout, load_state(layout.state))
         change = Change(layout, new or load_state(layout.state), is_new=new is not None)
         try:
             yield change

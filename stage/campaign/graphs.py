@@ -10,10 +10,11 @@ from registry.model.refs import id_text
 from stage.campaign.layout import Layout
 from stage.campaign.reports import GraphReport
 from stage.campaign.state import CampaignState
+from stage.campaign.steps import StepPlan
 
 if TYPE_CHECKING:
     from stage.campaign.change import Change
-    from stage.graph.file import GraphFile
+    from stage.graph.file.reader import GraphFile
     from stage.graph.graph import QuantumGraph
     from stage.pipeline.pipeline import Pipeline
 
@@ -87,15 +88,15 @@ def open_graph(layout: Layout, state: CampaignState, change: Change | None = Non
     IntegrityError
         If the file is no graph, or damaged.
     """
-    from stage.graph.file import GraphFile
+    from stage.graph.file.reader import GraphFile
 
     if state.quantum_graph.uri is None:
         raise NotFoundError(
             f"campaign '{state.name}' has no graph yet", code="no-graph", hint="Build one: stage build."
         )
     uri = layout.resolve(state.quantum_graph.uri)
-    if change is not None and "://" not in uri:
-        uri = str(change.current(Path(uri)))
+    if change is not None:
+        uri = change.current_uri(uri)
     try:
         return GraphFile.open(uri)
     except NotFoundError as exc:
@@ -120,6 +121,7 @@ def graph_report(graph: QuantumGraph | GraphFile, uri: str) -> GraphReport:
     from sync.files import size
 
     header = graph.header
+    plan = StepPlan.of(header)
     return GraphReport(
         uri=uri,
         id=id_text(header.id),
@@ -130,6 +132,9 @@ def graph_report(graph: QuantumGraph | GraphFile, uri: str) -> GraphReport:
         output_run=header.output_run,
         size_bytes=size(uri),
         left_out=list(header.metadata.get("dropped", ())),
+        skipped=[facts for facts in header.metadata.get("skipped", ()) if facts["skipped"]],
+        step=plan.said(plan.number) if plan.labels else "",
+        steps_after=plan.labels[plan.number :],
     )
 
 
@@ -153,6 +158,6 @@ def show_graph(uri: str) -> GraphReport:
     IntegrityError
         If it is no graph, or damaged.
     """
-    from stage.graph.file import GraphFile
+    from stage.graph.file.reader import GraphFile
 
     return graph_report(GraphFile.open(uri), uri)

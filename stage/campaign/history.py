@@ -46,7 +46,8 @@ def document_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dic
     """
     old, new = _flat(before), _flat(after)
     names = [*new, *(n for n in old if n not in new)]
-    pairs = {n: (old.get(n), new.get(n)) for n in names}
+    # What collections held when a graph was built tells nobody anything.
+    pairs = {n: (old.get(n), new.get(n)) for n in names if not n.startswith("quantum_graph.digests.")}
     # What begins empty has not changed.
     return {n: (a, b) for n, (a, b) in pairs.items() if a != b and not (a is None and b in ("", [], 0))}
 
@@ -75,7 +76,8 @@ def setting_changes(before: Sequence[TaskNode], after: Sequence[TaskNode]) -> di
             mine, theirs = _flat(old[label].config), _flat(new[label].config)
             names = dict.fromkeys([*mine, *theirs])
             values = {n: (mine.get(n), theirs.get(n)) for n in names}
-            out |= {f"{label}:{n}": pair for n, pair in values.items() if pair[0] != pair[1]}
+            typed = new[label].typed_name
+            out |= {f"{label}:{typed(n)}": pair for n, pair in values.items() if pair[0] != pair[1]}
     return out
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from registry.errors import UsageError
 from stage.campaign.layout import Layout
 from stage.campaign.reports import RunReport
+from stage.execution.allowance import Allowance
 from stage.execution.kept import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
@@ -80,8 +81,12 @@ def exec_graph(
     processes: int = 0,
     force: bool = False,
     timeout: float | None = None,
-    retries: int = 0,
+    retries: int | None = None,
     log_limit: int = DEFAULT_LIMIT,
+    memory: int | None = None,
+    memory_multiplier: float = 1.0,
+    memory_max: int | None = None,
+    wrap: str = "",
     on_progress: Callable[[ProgressEvent], Any] | None = None,
 ) -> RunSummary:
     """Execute quanta from a graph file alone; no database is opened.
@@ -103,9 +108,17 @@ def exec_graph(
     timeout : float, optional
         Longest time for one quantum, in seconds; it then fails. Needs worker processes.
     retries : int, optional
-        How often a quantum that failed is tried again.
+        How often a quantum that failed is tried again; by default never, or 5 times with `memory_multiplier`.
     log_limit : int, optional
         Bytes that are kept of the log of each quantum, from its beginning and its end; 0 keeps all.
+    memory : int, optional
+        Memory for all quanta that run at a time, in megabytes; by default what the machine has.
+    memory_multiplier : float, optional
+        By how much more memory a quantum gets after it died for want of some.
+    memory_max : int, optional
+        The most memory that one quantum gets, in megabytes.
+    wrap : str, optional
+        Command in which worker processes are started, with ``{command}`` for theirs.
     on_progress : callable, optional
         Called with each `stage.execution.progress.ProgressEvent`.
 
@@ -120,7 +133,7 @@ def exec_graph(
         If the graph cannot be read, has no RUN, or the record cannot be written.
     """
     from stage.execution.job import execute_job
-    from stage.graph.file import GraphFile
+    from stage.graph.file.reader import GraphFile
 
     opened = GraphFile.open(graph)
     run = opened.header.output_run
@@ -141,6 +154,8 @@ def exec_graph(
         timeout_s=timeout,
         retries=retries,
         log_limit=log_limit,
+        allowance=Allowance(memory, memory_multiplier, memory_max),
+        wrap=wrap,
         on_progress=on_progress,
     )
 
@@ -167,11 +182,13 @@ def merge_campaign(change: Change, records: Sequence[str]) -> RunReport:
     """
     from stage.campaign.repositories import open_staging
     from stage.campaign.running import report_run
+    from stage.campaign.steps import run_graphs
     from stage.execution.merge import merge_records
     from stage.execution.record_file import RecordFile
-    from stage.graph.graph import QuantumGraph
+    from stage.graph.file.reader import GraphFile
 
-    runs = {RecordFile.load(uri).run for uri in records}
+    files = [RecordFile.load(uri) for uri in records]
+    runs = {file.run for file in files}
     known = change.state.collections.runs
     if len(runs) != 1 or not runs <= set(known):
         raise UsageError(
@@ -180,7 +197,11 @@ def merge_campaign(change: Change, records: Sequence[str]) -> RunReport:
             hint="Merge the records of one of its runs at a time.",
         )
     (run,) = runs
-    graph = QuantumGraph.load(str(change.layout.run_graph(run)))
+    graphs = [
+        GraphFile.open(str(path)) for path in run_graphs(change.layout, run) or [change.layout.run_graph(run)]
+    ]
+    # Records of one merge are of one step: whichever graph they name, the others are refused.
+    graph = next((g for g in graphs if g.header.id == files[0].graph_id), graphs[0]).load()
     with open_staging(change.layout, writable=True) as staging:
         merged = merge_records(staging, graph, records)
     return replace(report_run(change, run, finish=None), executed=merged.n_merged)

@@ -105,7 +105,11 @@ def _take(path: Path, holder: Holder) -> int | Holder | None:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as exc:
-            raise StorageError(f"cannot lock {path}: {exc.strerror or exc}", code="cannot-lock") from exc
+            raise StorageError(
+                f"cannot lock {path}: {exc.strerror or exc}",
+                code="cannot-lock",
+                hint="The campaign can only be read from here; make one of your own with 'stage clone'.",
+            ) from exc
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:

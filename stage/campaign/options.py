@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-__all__ = ["EditOptions"]
+__all__ = ["DEFINING", "EditOptions"]
+
+DEFINING = ("pipeline", "task", "config", "config_file", "write_pipeline", "input", "prepend_inputs")
+"""Options that say which tasks there are and what they read: what an imported graph says."""
 
 
 class EditOptions(TypedDict, total=False):

@@ -11,6 +11,7 @@ import numpy as np
 from registry.errors import IntegrityError, NotFoundError, StageError
 from registry.model.records import QuantumStatus
 from stage.campaign.reports import Failure, TaskCounts
+from stage.campaign.steps import run_graphs
 
 if TYPE_CHECKING:
     from registry.registry import Snapshot
@@ -83,13 +84,13 @@ def planned_tasks(layout: Layout, run: str) -> dict[str, int]:
     dict of str to int
         Label to number, in the pipeline's order; empty if the run's graph is gone.
     """
-    from stage.graph.file import GraphFile
+    from stage.graph.file.reader import GraphFile
 
     try:
-        graph = GraphFile.open(str(layout.run_graph(run)))
+        graphs = [GraphFile.open(str(path)) for path in run_graphs(layout, run)]
     except StageError:
         return {}
-    return {t.label: t.n_quanta for t in graph.layout.tasks}
+    return {t.label: t.n_quanta for graph in graphs for t in graph.layout.tasks}
 
 
 def task_counts(snapshot: Snapshot, run: str, planned: Mapping[str, int]) -> TaskCounts:

@@ -156,7 +156,17 @@ def edit_pipeline(change: Change, state: CampaignState, options: EditOptions) ->
         change.write(layout.pipeline, _dump(edited))
         # A selection of the local pipeline's own tasks stays; an external one's is in the import.
         state = replace(state, pipeline=state.pipeline if is_local else local)
-    _check(change, state)
+    try:
+        _check(change, state)
+    except PipelineError as exc:
+        if exc.code != "imported-twice" or uri is None:
+            raise
+        # The file that it names is not there: nothing has been changed.
+        raise PipelineError(
+            f"{uri} is added to the pipeline there is, and both have tasks of one name: {exc.message}",
+            code=exc.code,
+            hint="Leave -p out; for another pipeline make another campaign, or edit what 'stage status' names.",
+        ) from exc
     if options.get("write_pipeline"):
         state = _write_elsewhere(change, state, options["write_pipeline"])
     return state

@@ -179,8 +179,9 @@ def push_campaign(
             only_complete=only_complete,
             campaign=campaign_info(staging, state),
         )
+        locked_s = 0.0
         if not dry_run:
-            execute_push(plan, staging, upstream)
+            locked_s = execute_push(plan, staging, upstream).locked_s
         elif not plan.conflicts:
             check_local(plan, staging)
     return PushReport(
@@ -189,4 +190,5 @@ def push_campaign(
         pushed=not dry_run and not plan.is_empty,
         seconds=time.monotonic() - began,
         left_out=left_out,
+        locked_seconds=locked_s,
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from registry.model.columns import Columns
     from registry.queries.results import Result
     from stage.campaign.reports import DatasetContent, GraphReport, HistoryEntry, LogEntry, StatusReport
+    from stage.graph.file.reader import GraphFile
     from sync.repo import Repo
 
 __all__ = ["CampaignReader", "StrPath"]
@@ -99,15 +100,104 @@ class CampaignReader:
         graph = graphs.open_graph(self.layout, self.state)
         return graphs.graph_report(graph, self.layout.resolve(self.state.quantum_graph.uri or ""))
 
-    def status(self) -> StatusReport:
-        """Say where the campaign stands, without asking upstream.
+    def open_graph(self) -> GraphFile:
+        """Open the campaign's graph, of which only what is asked for is read.
+
+        Returns
+        -------
+        GraphFile
+            To be closed.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none.
+        """
+        return graphs.open_graph(self.layout, self.state)
+
+    def draw_graph(
+        self,
+        format: str = "text",  # noqa: A002 - the option's name
+        *,
+        uri: str | None = None,
+        status: bool = False,
+        run: str | None = None,
+        max_nodes: int = 200,
+    ) -> str:
+        """Draw the campaign's graph.
+
+        Parameters
+        ----------
+        format : {"text", "dot", "mermaid", "svg"}, optional
+            Form of the picture.
+        uri : str, optional
+            Another graph file.
+        status : bool, optional
+            Whether to show what became of the quanta.
+        run : str, optional
+            In which run; the newest by default. Implies `status`.
+        max_nodes : int, optional
+            A graph with more quanta and datasets is drawn task by task.
+
+        Returns
+        -------
+        str
+            The picture.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no graph, or no such run.
+        UsageError
+            If there is no such form.
+        """
+        from stage.campaign.seeing import draw_graph
+        from stage.graph.file.reader import GraphFile
+
+        with GraphFile.open(uri) if uri else self.open_graph() as graph:
+            if not (status or run):
+                return draw_graph(graph, format, max_nodes=max_nodes)
+            with open_staging(self.layout) as staging, staging.registry.read() as snapshot:
+                newest = run or self._newest_run()
+                return draw_graph(graph, format, snapshot=snapshot, run=newest, max_nodes=max_nodes)
+
+    def draw_pipeline(self, format: str = "text") -> str:  # noqa: A002 - the option's name
+        """Draw the campaign's pipeline.
+
+        Parameters
+        ----------
+        format : {"text", "dot", "mermaid", "svg"}, optional
+            Form of the picture.
+
+        Returns
+        -------
+        str
+            The picture.
+
+        Raises
+        ------
+        UsageError
+            If the campaign has no pipeline, or there is no such form.
+        """
+        from stage.graph.drawing import draw
+
+        pipeline = graphs.load_pipeline(self.layout, self.state)
+        return draw(pipeline, format, title=f"Pipeline of campaign '{self.state.name}'")
+
+    def status(self, *, upstream: bool = False) -> StatusReport:
+        """Say where the campaign stands.
+
+        Parameters
+        ----------
+        upstream : bool, optional
+            Whether to ask upstream too: if the inputs hold something else than when the graph was built.
 
         Returns
         -------
         StatusReport
             Plain values.
         """
-        return status.campaign_status(self.layout, self.state)
+        return status.campaign_status(self.layout, self.state, ask_upstream=upstream)
 
     def query(self, what: str, *names: str, upstream: bool = False, **options: Any) -> Columns:
         """Put one question to the campaign's staging, or to its upstream.
@@ -203,6 +293,7 @@ class CampaignReader:
         run: str | None = None,
         tail: int | None = None,
         attempts: bool = False,
+        data_query: str = "",
     ) -> list[LogEntry]:
         """Read the logs of a run's quanta.
 
@@ -218,6 +309,8 @@ class CampaignReader:
             Only the last lines of each, so many.
         attempts : bool, optional
             Earlier attempts too.
+        data_query : str, optional
+            Expression that their data IDs fulfil; one that tells nothing of what it asks for does not.
 
         Returns
         -------
@@ -231,8 +324,9 @@ class CampaignReader:
         """
         with open_staging(self.layout) as staging:
             return reading.read_logs(
-                staging, run or self._newest_run(), *words, failed=failed, tail=tail, attempts=attempts
-            )
+                staging, run or self._newest_run(), *words, failed=failed, tail=tail, attempts=attempts,
+                data_query=data_query,
+            )  # fmt: skip
 
     def _newest_run(self) -> str:
         runs = self.state.collections.runs

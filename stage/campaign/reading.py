@@ -13,6 +13,7 @@ from registry.model.records import QuantumStatus
 from registry.model.refs import parse_id
 from stage.campaign.edit import split_names
 from stage.campaign.files import write_atomically
+from stage.campaign.log_choice import chosen_by_query
 from stage.campaign.outcomes import by_data_id
 from stage.campaign.reports import DatasetContent, LogEntry
 
@@ -21,10 +22,26 @@ if TYPE_CHECKING:
     from registry.registry import Snapshot
     from sync.repo import Repo
 
-__all__ = ["get_dataset", "read_logs"]
+__all__ = ["get_dataset", "is_id", "read_logs"]
 
 _ID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\Z")
 _LOG_CONNECTION = "_log"
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a word is the id of something, and no name.
+
+    Parameters
+    ----------
+    text : str
+        The word.
+
+    Returns
+    -------
+    bool
+        Whether it has the form of one.
+    """
+    return bool(_ID.match(text))
 
 
 def get_dataset(
@@ -60,7 +77,7 @@ def get_dataset(
     from sync.files import read_bytes
 
     with repo.registry.read() as snapshot:
-        if _ID.match(dataset) and not data_id:
+        if is_id(dataset) and not data_id:
             ref = snapshot.dataset(parse_id(dataset))
         else:
             path = split_names(collections) or _newest_run_of(snapshot, dataset, data_id)
@@ -106,6 +123,7 @@ def read_logs(
     failed: bool = False,
     tail: int | None = None,
     attempts: bool = False,
+    data_query: str = "",
 ) -> list[LogEntry]:
     """Read the logs of a run's quanta.
 
@@ -123,6 +141,8 @@ def read_logs(
         Only the last lines of each, so many.
     attempts : bool, optional
         Earlier attempts too, each before the next.
+    data_query : str, optional
+        Expression that their data IDs fulfil.
 
     Returns
     -------
@@ -135,6 +155,8 @@ def read_logs(
         If there is no such run or task.
     UsageError
         If there is no such dimension.
+    QueryError
+        If the expression is not understood.
     """
     labels = [w for w in words if "=" not in w]
     if len(labels) > 1:
@@ -148,7 +170,9 @@ def read_logs(
         if labels and not quanta.n_rows:
             _check_label(snapshot, run, labels[0])
         _check_dimensions(chosen, snapshot.universe.dimension_names)
-        links = snapshot.quantum_outputs([run])
+        if data_query.strip():
+            quanta = chosen_by_query(snapshot, quanta, data_query)
+        links = snapshot.lineage(quanta["id"].tolist(), depth=0)
         is_log = links["connection"] == _LOG_CONNECTION
         log_of = dict(
             zip(links["quantum_id"][is_log].tolist(), links["dataset_id"][is_log].tolist(), strict=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from registry.model.dataset_type import DatasetType
     from registry.registry import Snapshot
     from stage.campaign.change import Change
-    from stage.graph.question import View
+    from stage.graph.building.question import View
     from stage.pipeline.node import TaskNode
 
 __all__ = ["RegisteredTypes", "register_campaign_types", "register_dataset_types"]
@@ -125,7 +125,7 @@ def register_campaign_types(
             "--use-qg-configs and --use-task-configs contradict each other", hint="Give one of them."
         )
     nodes = _nodes(change, use_qg_configs=use_qg_configs, use_task_configs=use_task_configs)
-    from stage.graph.view import BuildView
+    from stage.graph.building.view import BuildView
 
     with open_upstream(change.state) as upstream:
         ensure_staging(change, upstream)
@@ -159,7 +159,7 @@ def _nodes(change: Change, *, use_qg_configs: bool, use_task_configs: bool) -> S
 
 
 def _check(nodes: Sequence[TaskNode], view: View, universe: Any) -> None:
-    from stage.graph.plan import check_types, make_plan
+    from stage.graph.building.plan import check_types, make_plan
 
     check_types(make_plan(nodes, universe), view)
 
@@ -168,7 +168,7 @@ def _register(
     nodes: Sequence[TaskNode], side: _OneSide, tx: Any, *, inputs_here: bool = True
 ) -> RegisteredTypes:
     """Register what is made, once everything that is registered already fits."""
-    from stage.graph.plan import check_types, make_plan
+    from stage.graph.building.plan import check_types, make_plan
 
     plan = make_plan(nodes, tx.universe)
     if inputs_here:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from registry.model.records import QuantumStatus
 from registry.model.refs import id_text
+from stage.campaign.drop_report import DropReport
+from stage.campaign.graph_reports import BuildReport, Document, FetchReport, GraphReport
 
 if TYPE_CHECKING:
     from registry.model.refs import DatasetRef
@@ -23,115 +24,8 @@ TaskCounts = Mapping[str, Mapping[str, int]]
 """Task label to status to number of quanta; ``missing`` for those without an outcome."""
 
 
-class _Document:
-    """Something that is a JSON object made of its fields."""
-
-    def to_document(self) -> dict[str, Any]:
-        """Return it as JSON-like values.
-
-        Returns
-        -------
-        dict
-            One key a field; a data ID is an object.
-        """
-        return asdict(self, dict_factory=_as_object)  # type: ignore[call-overload,no-any-return]
-
-
-def _as_object(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: json.loads(value) if name == "data_id" else value for name, value in fields}
-
-
 @dataclass(frozen=True)
-class GraphReport(_Document):
-    """What a quantum graph holds.
-
-    Parameters
-    ----------
-    uri : str
-        Where it is.
-    id : str
-        Its id.
-    tasks : mapping of str to int
-        Label to number of quanta, in the pipeline's order.
-    dataset_types : mapping of str to mapping
-        Name to ``role`` and ``n``.
-    input_collections : sequence of str
-        What it was built from.
-    data_query : str
-        The expression it was built with.
-    output_run : str
-        The RUN that it writes; empty for a campaign's own.
-    size_bytes : int
-        Size of the file.
-    left_out : sequence of mapping
-        Quanta without a required input: ``task``, ``dataset_type``, ``dropped`` and ``of`` (numbers).
-    """
-
-    uri: str
-    id: str
-    tasks: Mapping[str, int]
-    dataset_types: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    input_collections: Sequence[str] = ()
-    data_query: str = ""
-    output_run: str = ""
-    size_bytes: int = 0
-    left_out: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def n_quanta(self) -> int:
-        """Number of quanta."""
-        return sum(self.tasks.values())
-
-
-@dataclass(frozen=True)
-class FetchReport(_Document):
-    """What a fetch brought into staging.
-
-    Parameters
-    ----------
-    counts : mapping of str to mapping
-        Kind of thing to class (``new``, ``same``, …) to number.
-    datasets : mapping of str to int
-        New datasets by type.
-    referred_bytes : int
-        Size of the artifacts that they refer to.
-    copied_bytes : int
-        How much of that was copied.
-    notes : sequence of str
-        What changed upstream since it was fetched, and what a fetch cannot bring.
-    seconds : float
-        Time taken.
-    """
-
-    counts: Mapping[str, Mapping[str, int]]
-    datasets: Mapping[str, int] = field(default_factory=dict)
-    referred_bytes: int = 0
-    copied_bytes: int = 0
-    notes: Sequence[str] = ()
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class BuildReport(_Document):
-    """What a build made.
-
-    Parameters
-    ----------
-    graph : GraphReport
-        The graph.
-    seconds : float
-        Time taken, without the fetch.
-    fetch : FetchReport or None
-        What was fetched; None if that was left for later.
-    """
-
-    graph: GraphReport
-    seconds: float = 0.0
-    fetch: FetchReport | None = None
-
-
-@dataclass(frozen=True)
-class Failure(_Document):
+class Failure(Document):
     """One quantum that failed.
 
     Parameters
@@ -155,7 +49,7 @@ class Failure(_Document):
 
 
 @dataclass(frozen=True)
-class RunReport(_Document):
+class RunReport(Document):
     """What became of a run.
 
     Parameters
@@ -174,6 +68,14 @@ class RunReport(_Document):
         Number of quanta that ran now.
     seconds : float
         Time taken.
+    skipped : mapping of str to int
+        Task to number of quanta that were left out as done elsewhere (``skip_existing_in``).
+    notes : sequence of str
+        What has changed since the graph was built, and is no reason not to run it.
+    steps_left : sequence of str
+        Steps of the pipeline whose graphs are still to be built.
+    dropped : DropReport, optional
+        Runs whose place it took.
     """
 
     run: str
@@ -183,17 +85,21 @@ class RunReport(_Document):
     interrupted: bool = False
     executed: int = 0
     seconds: float = 0.0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    steps_left: Sequence[str] = ()
+    dropped: DropReport = field(default_factory=lambda: DropReport(()))
 
     @property
     def complete(self) -> bool:
-        """Whether every quantum is done."""
-        return all(
+        """Whether every quantum of every step is done."""
+        return not self.steps_left and all(
             not n or status in QuantumStatus.COMPLETE for c in self.tasks.values() for status, n in c.items()
         )
 
 
 @dataclass(frozen=True)
-class RunStatus(_Document):
+class RunStatus(Document):
     """One run of a campaign, as `status` tells it.
 
     Parameters
@@ -210,6 +116,8 @@ class RunStatus(_Document):
         How many there are, of which `failures` may be the first few.
     push : str
         ``pushed``, ``to push``, ``nothing done``, or ``unknown``.
+    steps_left : sequence of str
+        Steps of the pipeline whose graphs are still to be built.
     """
 
     name: str
@@ -218,10 +126,11 @@ class RunStatus(_Document):
     failures: Sequence[Failure] = ()
     n_failures: int = 0
     push: str = "unknown"
+    steps_left: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class StatusReport(_Document):
+class StatusReport(Document):
     """Where a campaign stands.
 
     Parameters
@@ -236,6 +145,8 @@ class StatusReport(_Document):
         Its graph, if there is one.
     graph_problem : str
         Why the graph would not be run as it is; empty if it would.
+    graph_notes : sequence of str
+        What else has changed since it was built.
     runs : sequence of RunStatus
         The newest first.
     staging : mapping of str to int
@@ -256,6 +167,7 @@ class StatusReport(_Document):
     collections: Mapping[str, Any]
     graph: GraphReport | None
     graph_problem: str = ""
+    graph_notes: Sequence[str] = ()
     runs: Sequence[RunStatus] = ()
     staging: Mapping[str, int] = field(default_factory=dict)
     staging_problem: str = ""
@@ -279,6 +191,8 @@ class PushReport:
         Time taken.
     left_out : mapping of str to int
         Runs that were left out because quanta of them have no outcome yet, and how many.
+    locked_seconds : float
+        For how long nobody else could write upstream.
     """
 
     plan: PushPlan
@@ -286,6 +200,7 @@ class PushReport:
     pushed: bool = False
     seconds: float = 0.0
     left_out: Mapping[str, int] = field(default_factory=dict)
+    locked_seconds: float = 0.0
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON-like values.
@@ -301,11 +216,12 @@ class PushReport:
             "pushed": self.pushed,
             "seconds": self.seconds,
             "left_out": dict(self.left_out),
+            "locked_seconds": self.locked_seconds,
         }
 
 
 @dataclass(frozen=True)
-class LogEntry(_Document):
+class LogEntry(Document):
     """The log of one quantum.
 
     Parameters
@@ -333,7 +249,7 @@ class LogEntry(_Document):
 
 
 @dataclass(frozen=True)
-class HistoryEntry(_Document):
+class HistoryEntry(Document):
     """One command that changed the campaign.
 
     Parameters

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from stage.campaign.state import CampaignState
     from sync.repo import Repo
 
-__all__ = ["check_same_upstream", "ensure_staging", "lost_staging", "open_staging", "open_upstream"]
+__all__ = [
+    "check_same_upstream", "ensure_staging", "lost_staging", "open_both", "open_staging", "open_upstream",
+]  # fmt: skip
 
 _UPSTREAM_ID, _UPSTREAM_URI = "upstream.id", "upstream.uri"
 
@@ -93,6 +95,41 @@ def open_staging(layout: Layout, *, writable: bool = False) -> Iterator[Repo]:
         yield repo
     finally:
         repo.close()
+
+
+@contextmanager
+def open_both(change: Change, *, offline: bool = False) -> Iterator[tuple[Repo | None, Repo]]:
+    """Open the two repositories of a campaign to read them, and make its staging if it has none.
+
+    Parameters
+    ----------
+    change : Change
+        The change that is being made.
+    offline : bool, optional
+        Do without upstream; then staging must be there.
+
+    Yields
+    ------
+    upstream : Repo or None
+        None if offline.
+    staging : Repo
+        Both closed afterwards.
+
+    Raises
+    ------
+    NotFoundError
+        If upstream cannot be reached, or there is no staging to do without it.
+    ConflictError
+        If upstream is another repository than staging was cloned from.
+    """
+    if offline:
+        with open_staging(change.layout) as staging:
+            yield None, staging
+        return
+    with open_upstream(change.state) as upstream:
+        ensure_staging(change, upstream)
+        with open_staging(change.layout) as staging:
+            yield upstream, staging
 
 
 def lost_staging(layout: Layout) -> NotFoundError | None:

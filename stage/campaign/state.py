@@ -15,10 +15,9 @@ from registry.errors import (
     NotFoundError,
     SchemaVersionError,
     StorageError,
-    UsageError,
-    nearest,
 )
 from registry.model.collections import check_collection_name
+from stage.campaign.fields import Fields
 from stage.campaign.files import write_atomically
 from stage.campaign.naming import check_campaign_name, check_pattern
 
@@ -92,6 +91,10 @@ class GraphEntry:
         The expression that its data IDs were chosen by; used again by a rebuild.
     data_id_table : str
         File of the data IDs that it was limited to, relative to the campaign if below it; read again by a rebuild.
+    skip_existing_in : tuple of str
+        Collections, patterns and categories whose quanta it left out as done; looked at again by a rebuild.
+    digests : mapping of str to str
+        Of the collections that it was built from, what they held then; see `stage.campaign.staleness`.
     """
 
     uri: str | None = None
@@ -99,6 +102,8 @@ class GraphEntry:
     pipeline_fingerprint: str | None = None
     data_query: str = ""
     data_id_table: str = ""
+    skip_existing_in: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,8 @@ class CampaignState:
                 "pipeline_fingerprint": graph.pipeline_fingerprint,
                 "data_query": graph.data_query,
                 **({"data_id_table": graph.data_id_table} if graph.data_id_table else {}),
+                **({"skip_existing_in": list(graph.skip_existing_in)} if graph.skip_existing_in else {}),
+                **({"digests": dict(graph.digests)} if graph.digests else {}),
             }
         return document
 
@@ -205,11 +212,11 @@ class CampaignState:
         SchemaVersionError
             If the form is of a version that this code does not read.
         """
-        top = _Fields(document, where, "")
+        top = Fields(document, where, "")
         version = top.take("version", _version)
-        c = _Fields(top.take("collections", _plain), where, "collections.")
+        c = Fields(top.take("collections", _plain), where, "collections.")
         graph_document = top.take("quantum_graph", _plain, default={})
-        graph = _Fields({} if graph_document is None else graph_document, where, "quantum_graph.")
+        graph = Fields({} if graph_document is None else graph_document, where, "quantum_graph.")
         state = cls(
             version=version,
             name=top.take("name", _checked(check_campaign_name)),
@@ -231,6 +238,8 @@ class CampaignState:
                 pipeline_fingerprint=graph.take("pipeline_fingerprint", _optional(_nonempty), default=None),
                 data_query=graph.take("data_query", _text, default=""),
                 data_id_table=graph.take("data_id_table", _text, default=""),
+                skip_existing_in=graph.take("skip_existing_in", _texts, default=()),
+                digests=graph.take("digests", _mapping, default={}),
             ),
         )
         for fields in (top, c, graph):
@@ -280,55 +289,24 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(_checked(check_collection_name)(v) for v in value)
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list of texts, not {json.dumps(value)[:60]}")  # noqa: TRY004
+    return tuple(_nonempty(v) for v in value)
+
+
+def _mapping(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected an object, not {json.dumps(value)[:60]}")  # noqa: TRY004
+    return {name: _nonempty(text) for name, text in value.items()}
+
+
 def _checked(check: Callable[[str], str]) -> Callable[[Any], str]:
     return lambda value: check(_text(value))
 
 
 def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else check(value)
-
-
-_REQUIRED = object()
-
-
-class _Fields:
-    """One object of the file, its fields taken one by one."""
-
-    def __init__(self, value: Any, where: str, prefix: str) -> None:
-        self.where, self.prefix = where, prefix
-        if not isinstance(value, Mapping):
-            raise self._error(prefix.rstrip(".") or "the whole file", "expected an object")
-        self.left = dict(value)
-        self.known: list[str] = []
-
-    def _error(self, name: str, problem: str, hint: str = "") -> IntegrityError:
-        return IntegrityError(
-            f"{self.where}: {name}: {problem}",
-            code="bad-state",
-            hint=hint or "Correct that field, or restore the file; 'stage edit' changes it safely.",
-        )
-
-    def take(self, name: str, check: Callable[[Any], Any], default: Any = _REQUIRED) -> Any:
-        """Return the checked value of a field."""
-        self.known.append(name)
-        value = self.left.pop(name, _REQUIRED)
-        if value is _REQUIRED:
-            if default is _REQUIRED:
-                raise self._error(self.prefix + name, "is missing")
-            return default
-        try:
-            return check(value)
-        except SchemaVersionError:
-            raise
-        except UsageError as exc:
-            raise self._error(self.prefix + name, exc.message, exc.hint) from exc
-        except ValueError as exc:
-            raise self._error(self.prefix + name, str(exc)) from exc
-
-    def refuse_unknown(self) -> None:
-        """Raise for a field that nothing took."""
-        for name in self.left:
-            raise self._error(self.prefix + name, "no such field", nearest(name, self.known))
 
 
 def load_state(path: Path) -> CampaignState:

@@ -12,6 +12,8 @@ from stage.campaign.outcomes import failures_of, planned_tasks, task_counts
 from stage.campaign.pushing import push_state
 from stage.campaign.reports import GraphReport, RunStatus, StatusReport
 from stage.campaign.repositories import lost_staging, open_staging
+from stage.campaign.staleness import staleness_notes
+from stage.campaign.steps import steps_left
 
 if TYPE_CHECKING:
     from registry.registry import Snapshot
@@ -23,8 +25,8 @@ __all__ = ["campaign_status"]
 _MAX_FAILURES = 10
 
 
-def campaign_status(layout: Layout, state: CampaignState) -> StatusReport:
-    """Say where a campaign stands, without asking upstream.
+def campaign_status(layout: Layout, state: CampaignState, *, ask_upstream: bool = False) -> StatusReport:
+    """Say where a campaign stands.
 
     Parameters
     ----------
@@ -32,6 +34,8 @@ def campaign_status(layout: Layout, state: CampaignState) -> StatusReport:
         The campaign's paths.
     state : CampaignState
         Its state.
+    ask_upstream : bool, optional
+        Whether to compare what the inputs hold with what they held when the graph was built.
 
     Returns
     -------
@@ -39,6 +43,7 @@ def campaign_status(layout: Layout, state: CampaignState) -> StatusReport:
         Plain values.
     """
     graph, problem = _graph(layout, state)
+    notes = _notes(layout, state, ask_upstream=ask_upstream) if graph is not None else []
     runs: list[RunStatus] = []
     staging: dict[str, int] = {}
     if layout.staging.is_file():
@@ -58,6 +63,7 @@ def campaign_status(layout: Layout, state: CampaignState) -> StatusReport:
         collections={"inputs": list(c.inputs), "chain": c.chain, "stack": list(c.stack)},
         graph=graph,
         graph_problem=problem,
+        graph_notes=notes,
         runs=runs,
         staging=staging,
         staging_problem=f"{lost.message}. {lost.hint}" if lost else "",
@@ -80,13 +86,21 @@ def _graph(layout: Layout, state: CampaignState) -> tuple[GraphReport | None, st
     return report, f"out of date: {found}" if found else ""
 
 
+def _notes(layout: Layout, state: CampaignState, *, ask_upstream: bool) -> list[str]:
+    try:
+        graph = open_graph(layout, state)
+        return staleness_notes(layout, state, graph, ask_upstream=ask_upstream)
+    except StageError as exc:
+        return [f"whether its inputs have changed is not known: {exc.message}"]
+
+
 def _run(layout: Layout, state: CampaignState, snapshot: Snapshot, name: str) -> RunStatus:
     place = "current" if name == state.collections.current_run else "past"
     tasks = task_counts(snapshot, name, planned_tasks(layout, name))
     failures, n = failures_of(snapshot, name, _MAX_FAILURES)
     done = sum(v for c in tasks.values() for status, v in c.items() if status not in ("missing", "blocked"))
     push = push_state(snapshot, name) if done else "nothing done"
-    return RunStatus(name, place, tasks, failures, n, push)
+    return RunStatus(name, place, tasks, failures, n, push, steps_left(layout, name))
 
 
 def _next(state: CampaignState, graph: GraphReport | None, problem: str, runs: list[RunStatus]) -> list[str]:

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from registry.errors import AlreadyExistsError, ConflictError, StageError, StorageError
 from stage.campaign import graphs, history
+from stage.campaign.afterwards import CampaignAfterwards
 from stage.campaign.change import Change, changing, remove_paths
 from stage.campaign.command_line import command_text
+from stage.campaign.dropping import keep_chain
 from stage.campaign.edit import edit_collections, edit_definition, new_state
 from stage.campaign.layout import DIRECTORY_VARIABLE, STATE_FILE, Layout, absolute_uri, local_directory
 from stage.campaign.lock import campaign_lock
 from stage.campaign.naming import infer_name
 from stage.campaign.options import EditOptions
 from stage.campaign.pipeline_edit import edit_pipeline, has_pipeline_edits
-from stage.campaign.reader import CampaignReader, StrPath
+from stage.campaign.reader import StrPath
 from stage.campaign.state import CampaignState
 from sync.local_files import is_aside
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["CampaignWriter"]
 
 
-class CampaignWriter(CampaignReader):
+class CampaignWriter(CampaignAfterwards):
     """A campaign that can be made and changed; `Campaign` has the verbs.
 
     Parameters
@@ -184,6 +186,7 @@ class CampaignWriter(CampaignReader):
                 # A command that is killed after it has changed something has its entry.
                 change.on_keep = note
                 yield change
+                keep_chain(change)
                 change.keep()
                 self.state = change.state
                 self._unsaved = None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from registry.model.columns import Columns, group_codes
+from registry.model.columns import Columns, group_codes, unique_values
 from registry.model.records import QuantumStatus
 
 __all__ = ["STATUSES", "Failure", "RunReport", "TaskReport", "summarise"]
@@ -151,7 +151,7 @@ def summarise(quanta: Columns, runs: tuple[str, ...]) -> RunReport:
     first, last = (int(start[ran].min()), int(end[ran].max())) if ran.any() else (0, 0)
     codes = group_codes([quanta["task"]])
     tasks = []
-    for code in np.unique(codes):
+    for code in unique_values(codes):
         rows = np.flatnonzero(codes == code)
         # Blocked quanta never began: a task comes where its first quantum ran.
         began = float(start[rows][ran[rows]].min(initial=np.iinfo(np.int64).max))

@@ -1,0 +1,109 @@
+"""Seeing to it that a campaign has a graph that may be run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from registry.errors import ConflictError
+from stage.campaign.building import build_graph
+from stage.campaign.discrepancy import check_graph_current
+from stage.campaign.graphs import open_graph
+from stage.campaign.layout import absolute_uri
+from stage.campaign.placing import draw_graph, graph_path, place_graph
+from stage.campaign.staleness import staleness_notes
+
+if TYPE_CHECKING:
+    from stage.campaign.change import Change
+    from stage.campaign.layout import Layout
+    from stage.campaign.run_options import RunOptions
+
+__all__ = ["prepare_graph"]
+
+
+def prepare_graph(change: Change, options: RunOptions) -> list[str]:
+    """See to it that the campaign has a graph that may be run.
+
+    Parameters
+    ----------
+    change : Change
+        The change that is being made.
+    options : RunOptions
+        What to do with the graph there is; without one it is built.
+
+    Returns
+    -------
+    list of str
+        What has changed since the graph was built, and is no reason not to run it.
+
+    Raises
+    ------
+    UsageError
+        If options contradict each other.
+    ConflictError
+        If pipeline, inputs or query differ from those of the graph, and nothing says what to do.
+    """
+    entry, wanted = change.state.quantum_graph, options.graph
+    options.check(has_graph=entry.uri is not None)
+    if entry.uri is None or options.rebuild:
+        # A build looks everything up: there is nothing to refresh but what it extends.
+        extends = wanted.extend_qg and entry.uri is not None
+        build_graph(
+            change,
+            replace(
+                wanted,
+                refresh=wanted.refresh and extends,
+                allow_pruning=wanted.allow_pruning and extends,
+            ),
+        )
+        return []
+    _check_query(entry.data_query, wanted.data_query)
+    _check_table(change.layout, entry.data_id_table, wanted.data_id_table)
+    if wanted.refresh:
+        from stage.campaign.refreshing import refresh_graph
+
+        refresh_graph(change, wanted)
+        return []
+    _write(change, wanted.write_qg, wanted.qg_dot)
+    # With the pipeline's tasks it is seen when they are put into the run's graph whether they fit.
+    if not (options.use_qg_configs or options.use_task_configs):
+        check_graph_current(change.layout, change.state, change)
+    graph = open_graph(change.layout, change.state, change)
+    return staleness_notes(change.layout, change.state, graph, ask_upstream=not wanted.offline)
+
+
+def _check_query(built: str, given: str | None) -> None:
+    if given is not None and given != built:
+        raise ConflictError(
+            f'the graph was built with the query "{built}", not "{given}"',
+            code="graph-discrepant",
+            hint="Build it again (--rebuild), or leave -d out.",
+        )
+
+
+def _check_table(layout: Layout, built: str, given: str | None) -> None:
+    table = layout.relative(absolute_uri(given)) if given else ""
+    if given is not None and table != built:
+        raise ConflictError(
+            f"the graph was built {_table_text(built)}, not {_table_text(table)}",
+            code="graph-discrepant",
+            hint="Build it again (--rebuild), or leave --data-id-table out.",
+        )
+
+
+def _table_text(table: str) -> str:
+    return f"with the table of data IDs '{table}'" if table else "without a table of data IDs"
+
+
+def _write(change: Change, write_qg: str | None, qg_dot: str | None) -> None:
+    """Write the graph there is elsewhere, and draw it, if that was asked for."""
+    if write_qg is None and not qg_dot:
+        return
+    graph = open_graph(change.layout, change.state, change).load()
+    if qg_dot:
+        draw_graph(change, graph, qg_dot)
+    if write_qg is not None:
+        uri = graph_path(change.layout, change.state, write_qg)
+        place_graph(change, graph, uri)
+        entry = replace(change.state.quantum_graph, uri=change.layout.relative(uri))
+        change.state = replace(change.state, quantum_graph=entry)

@@ -1,0 +1,137 @@
+"""The part of `Campaign` that is about the stack of its runs: prep, pop, clean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack
+
+from registry.errors import UsageError
+from stage.campaign import dropping, running
+from stage.campaign.drop_report import drop_mode
+from stage.campaign.graph_verbs import CampaignGraphs
+from stage.campaign.graphs import open_graph
+from stage.campaign.options import EditOptions
+from stage.campaign.run_options import RunOptions, StackOptions
+
+if TYPE_CHECKING:
+    from stage.campaign.drop_report import CleanReport, DropReport
+
+__all__ = ["CampaignStack"]
+
+
+class CampaignStack(CampaignGraphs):
+    """A campaign whose runs can be begun and dropped; `Campaign` has the other verbs."""
+
+    def prep(
+        self,
+        *,
+        new_run: bool = False,
+        continue_run: bool = False,
+        replace: bool = False,
+        restart: bool = False,
+        unstore: bool = False,
+        purge: bool = False,
+        use_qg_configs: bool = False,
+        use_task_configs: bool = False,
+        **edits: Unpack[EditOptions],
+    ) -> str:
+        """Make a RUN ready to be written, and leave it as the current one; the graph is never built.
+
+        Parameters
+        ----------
+        new_run : bool, optional
+            Begin a new one even if there is a current one.
+        continue_run : bool, optional
+            Where there is no current one, take the newest past run.
+        replace : bool, optional
+            Begin a new one in the place of the current one, or else of the newest past one.
+        restart : bool, optional
+            Begin a new one in the place of all.
+        unstore, purge : bool, optional
+            As for `pop`, with the runs whose place it takes.
+        use_qg_configs : bool, optional
+            Take the graph as it was built, whatever changed since.
+        use_task_configs : bool, optional
+            Take the graph's quanta with the tasks and settings of the pipeline.
+        **edits
+            See `EditOptions`.
+
+        Returns
+        -------
+        str
+            The RUN.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no graph.
+        StageError
+            If it cannot be made ready; all is as it was.
+        """
+        options = RunOptions(
+            new_run, continue_run, False, False, use_qg_configs, use_task_configs,
+            stack=StackOptions(replace, restart, unstore, purge),
+        )  # fmt: skip
+        with self._changing("prep", edits) as change:
+            if change.state.quantum_graph.uri is None:
+                open_graph(self.layout, change.state)
+            name = running.prepare_campaign(change, options).name
+            if not name:
+                raise UsageError(
+                    "the graph has no quanta, so there is nothing to make a run ready for",
+                    code="empty-graph",
+                    hint="Build another one, as with 'stage build -d QUERY'.",
+                )
+            return name
+
+    def pop(self, n: int = 0, *, unstore: bool = False, purge: bool = False) -> DropReport:
+        """Drop runs from the top of the stack; they stay in staging unless told otherwise.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many past runs, besides the current one.
+        unstore : bool, optional
+            Remove their files.
+        purge : bool, optional
+            Remove them altogether, with their datasets, logs and records; does more than `unstore`.
+
+        Returns
+        -------
+        DropReport
+            What left.
+
+        Raises
+        ------
+        UsageError
+            If there are not that many.
+        ConflictError
+            If one is to be removed that was pushed, or datasets of it are in other collections. In both cases all is as
+            it was.
+        """
+        with self._changing("pop", {}) as change:
+            return dropping.pop_campaign(change, n, drop_mode(unstore=unstore, purge=purge))
+
+    def clean(self, *, purge: bool = False, dry_run: bool = False) -> CleanReport:
+        """Remove the files of runs that the campaign made and that are in its stack no more.
+
+        Parameters
+        ----------
+        purge : bool, optional
+            Remove the runs altogether, with their datasets, logs and records. Those that were pushed stay on record.
+        dry_run : bool, optional
+            Only say what would go.
+
+        Returns
+        -------
+        CleanReport
+            What went; it is no error if there was nothing.
+
+        Raises
+        ------
+        ConflictError
+            If datasets of such a run are in other collections; nothing has changed.
+        """
+        if dry_run:
+            return dropping.plan_clean(self.layout, self.state, purge=purge)
+        with self._changing("clean", {}) as change:
+            return dropping.clean_campaign(change, purge=purge)
