@@ -105,6 +105,12 @@ def _status(
     pipeline_text: Annotated[
         bool, typer.Option("--show-pipeline", help="Write the pipeline as YAML instead.")
     ] = False,
+    upstream: Annotated[
+        bool,
+        typer.Option(
+            "--upstream", help="Ask upstream too: do the inputs hold what the graph was built from?"
+        ),
+    ] = False,
 ) -> None:
     """Show a campaign: its upstream, graph, runs and failures, and what can be done next.
 
@@ -112,13 +118,13 @@ def _status(
     --------
         stage status
 
-        stage status --json
+        stage status --upstream --json
     """
     campaign = stage.Campaign.load(campaign_dir)
     if pipeline_text:
         emit(campaign.pipeline_text().rstrip("\n"))
         return
-    report = campaign.status()
+    report = campaign.status(upstream=upstream)
     if as_json:
         emit_json(report.to_document())
     else:

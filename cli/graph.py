@@ -1,17 +1,27 @@
-"""Commands about the quantum graph: build, fetch, qg build, qg show."""
+"""Commands about the quantum graph: build, fetch, qg build, import and refresh; `cli.graph_show` has those that look at one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import stage
+from cli.graph_options import (
+    AllowEmpty,
+    AllowPruning,
+    ExtendQg,
+    Offline,
+    QgDot,
+    Refresh,
+    TrimExistingIn,
+    WriteQg,
+)
+from cli.graph_show import add_to_graphs, explained
 from cli.lazy import LazyGroup
 from cli.options import (
     CHANGES,
-    READS,
     AsJson,
     DataIdTable,
     DataQuery,
@@ -20,8 +30,11 @@ from cli.options import (
     with_edits,
 )
 from cli.render import emit, emit_json
-from cli.wording import build_lines, fetch_lines, graph_lines
-from stage.campaign.options import EditOptions
+from cli.wording import build_lines, fetch_lines
+from stage.campaign.options import DEFINING, EditOptions
+
+if TYPE_CHECKING:
+    from stage.campaign.graph_reports import BuildReport
 
 __all__ = ["add_to"]
 
@@ -41,20 +54,29 @@ def _build(
         typer.Option(
             "--skip-existing-in",
             metavar="GLOB",
-            help="Do not plan again what was done in these collections; repeatable, in search order.",
+            help="Do not plan again what was done in these collections, or in RUN, CAMPAIGN or INPUTS; repeatable, "
+            "remembered; '' for none.",
         ),
     ] = None,
-    write_qg: Annotated[
-        str | None,
-        typer.Option(
-            "--write-qg", metavar="URI", help="Where to write the graph; by default in the campaign."
-        ),
-    ] = None,
+    extend_qg: ExtendQg = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="With --extend-qg: look up what the graph reads now first.")
+    ] = False,
+    trim_existing_in: TrimExistingIn = "",
+    allow_pruning: AllowPruning = False,
+    allow_empty: AllowEmpty = False,
+    write_qg: WriteQg = None,
+    qg_dot: QgDot = None,
+    offline: Offline = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what left which data IDs, task by task.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build the quantum graph from upstream, read-only, then fetch what it needs into staging.
+    """Build the quantum graph from past runs and inputs, then fetch what it needs into staging.
 
-    The query, the table of data IDs and the options of earlier steps are remembered; what to skip is not.
+    Upstream is only read, and a current run is ignored. Quanta without a required input are left out. The query, the
+    table of data IDs, what to skip and the options of earlier steps are remembered.
 
     Examples
     --------
@@ -62,19 +84,98 @@ def _build(
 
         stage build -p detect.yaml -i HSC/raw --no-fetch
 
-        stage build --data-id-table chosen.csv
+        stage build --extend-qg -d "instrument = 'HSC' AND visit = 903351"
 
-        stage build --skip-existing-in 'u/me/test/*'
+        stage build --skip-existing-in CAMPAIGN --skip-existing-in 'u/me/test/*'
+
+        stage build --explain --qg-dot graph.dot
     """
-    report = stage.Campaign.open(campaign_dir, repo=repo, **edits).build(
-        data_query=data_query, data_id_table=data_id_table, fetch=not no_fetch, write_qg=write_qg,
-        skip_existing_in=skip_existing_in or (), **edits,
-    )  # fmt: skip
+    campaign = stage.Campaign.open(campaign_dir, repo=repo, **edits)
+    with explained(is_shown=explain and not as_json) as explanation:
+        report = campaign.build(
+            data_query=data_query, data_id_table=data_id_table, fetch=not no_fetch, write_qg=write_qg,
+            skip_existing_in=skip_existing_in or None, extend_qg=extend_qg, refresh=refresh,
+            trim_existing_in=trim_existing_in, allow_pruning=allow_pruning, allow_empty=allow_empty, qg_dot=qg_dot,
+            offline=offline, explain=explain, **edits,
+        )  # fmt: skip
+        explanation.update(report.explanation or {})
+    _answer(report, as_json=as_json)
+
+
+def _answer(report: BuildReport, *, as_json: bool) -> None:
     if as_json:
         emit_json(report.to_document())
     else:
         for line in build_lines(report):
             emit(line)
+
+
+def _import(
+    *,
+    campaign_dir: Path | None,
+    repo: str | None,
+    edits: EditOptions,
+    uri: Annotated[str, typer.Argument(metavar="URI", help="The graph file; it stays as it is.")],
+    no_fetch: _NoFetch = False,
+    extend_qg: ExtendQg = False,
+    refresh: Refresh = False,
+    trim_existing_in: TrimExistingIn = "",
+    allow_pruning: AllowPruning = False,
+    allow_empty: AllowEmpty = False,
+    write_qg: WriteQg = None,
+    qg_dot: QgDot = None,
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take over a quantum graph that was built elsewhere, and fetch what it needs into staging.
+
+    It supersedes pipeline and inputs of the campaign, which it does not change: with these set too, 'stage run' has to
+    be told which counts. --refresh acts when the graph is here; the options that drop quanta need it.
+
+    Examples
+    --------
+        stage qg import /data/graphs/detect.qg
+
+        stage qg import ../other/other.qg --refresh --allow-pruning
+
+        stage qg import more.qg --extend-qg
+    """
+    report = stage.Campaign.open(campaign_dir, repo=repo, **edits).import_qg(
+        uri, fetch=not no_fetch, extend_qg=extend_qg, refresh=refresh, trim_existing_in=trim_existing_in,
+        allow_pruning=allow_pruning, allow_empty=allow_empty, write_qg=write_qg, qg_dot=qg_dot, offline=offline,
+        **edits,
+    )  # fmt: skip
+    _answer(report, as_json=as_json)
+
+
+def _refresh(
+    *,
+    campaign_dir: Path | None,
+    no_fetch: _NoFetch = False,
+    trim_existing_in: TrimExistingIn = "",
+    allow_pruning: AllowPruning = False,
+    allow_empty: AllowEmpty = False,
+    write_qg: WriteQg = None,
+    qg_dot: QgDot = None,
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look up again what the graph reads, in the current run, past runs and inputs; no quantum is ever added.
+
+    The graph takes over the settings of the pipeline. If quanta would have to go it fails and changes nothing, unless
+    --allow-pruning is given.
+
+    Examples
+    --------
+        stage qg refresh
+
+        stage qg refresh --trim-existing-in CAMPAIGN --allow-empty
+    """
+    report = stage.Campaign.load(campaign_dir).refresh_qg(
+        fetch=not no_fetch, trim_existing_in=trim_existing_in, allow_pruning=allow_pruning, allow_empty=allow_empty,
+        write_qg=write_qg, qg_dot=qg_dot, offline=offline,
+    )  # fmt: skip
+    _answer(report, as_json=as_json)
 
 
 def _fetch(*, campaign_dir: Path | None, as_json: AsJson = False) -> None:
@@ -92,28 +193,6 @@ def _fetch(*, campaign_dir: Path | None, as_json: AsJson = False) -> None:
             emit(line)
 
 
-def _show(
-    *,
-    campaign_dir: Path | None,
-    uri: Annotated[
-        str | None, typer.Argument(metavar="GRAPH", help="A graph file; the campaign's by default.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what a quantum graph holds: tasks, quanta, dataset types.
-
-    Example:
-
-        stage qg show
-    """
-    report = stage.show_graph(uri) if uri else stage.Campaign.load(campaign_dir).show_graph()
-    if as_json:
-        emit_json(report.to_document())
-    else:
-        for line in graph_lines(report):
-            emit(line)
-
-
 def add_to(app: typer.Typer) -> None:
     """Add these commands to the program.
 
@@ -128,5 +207,7 @@ def add_to(app: typer.Typer) -> None:
     add_command(app, "build", with_edits()(_build), CHANGES)
     add_command(app, "fetch", campaign_command(_fetch), CHANGES)
     add_command(graph_app, "build", with_edits()(_build), CHANGES)
-    add_command(graph_app, "show", campaign_command(_show), READS)
+    add_command(graph_app, "import", with_edits(leave_out=DEFINING)(_import), CHANGES)
+    add_command(graph_app, "refresh", campaign_command(_refresh), CHANGES)
+    add_to_graphs(graph_app)
     app.add_typer(graph_app, name="qg")

@@ -7,7 +7,10 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["LazyCommand", "LazyGroup"]
+__all__ = ["MAY_BE_BARE", "LazyCommand", "LazyGroup"]
+
+MAY_BE_BARE = frozenset({"--write-qg"})
+"""Options that mean something without their value too, which Typer does not know of."""
 
 
 class _LazyOptions:
@@ -60,3 +63,25 @@ class LazyGroup(_LazyOptions, TyperGroup):
 
 class LazyCommand(_LazyOptions, TyperCommand):
     """A command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words after the command's name.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            Of the command.
+        args : list of str
+            The words. An option of `MAY_BE_BARE` with nothing behind it, or another option, has the empty text.
+
+        Returns
+        -------
+        list of str
+            Words that are left.
+        """
+        behind = [*args[1:], "-"][: len(args)]
+        bare = [
+            f"{word}=" if word in MAY_BE_BARE and after.startswith("-") else word
+            for word, after in zip(args, behind, strict=True)
+        ]
+        return super().parse_args(ctx, bare)

@@ -41,8 +41,12 @@ EPILOG = codes_text(ExitCode)
 PARTS = {
     "campaign": ("clone", "init", "edit", "status", "history", "report", "demo"),
     "graph": ("build", "fetch", "qg"),
+    "graph_show": ("draw",),
+    "config": ("config",),
     "registering": ("register-dataset-types",),
     "run": ("run", "prep", "exec", "merge", "log"),
+    "after": ("why", "diff"),
+    "stack": ("pop", "clean"),
     "sync": ("push",),
     "query": ("query", "get"),
     "repo": ("repo",),

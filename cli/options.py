@@ -86,7 +86,10 @@ _PIPELINE_PANEL = {
     "pipeline": (
         str | None,
         typer.Option(
-            "-p", "--pipeline", metavar="URI", help="Pipeline definition; its '#labels' select tasks."
+            "-p",
+            "--pipeline",
+            metavar="URI",
+            help="Pipeline definition, added to the one there is; its '#labels' select tasks.",
         ),
         None,
     ),

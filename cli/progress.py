@@ -28,6 +28,7 @@ class PlainProgress:
     def __init__(self, period_s: float = 5.0) -> None:
         self._period_s = period_s
         self._last_s = 0.0
+        self._step = ""
 
     def __call__(self, event: ProgressEvent) -> None:
         """Take one event.
@@ -37,11 +38,14 @@ class PlainProgress:
         event : ProgressEvent
             How far it has come.
         """
+        if event.step != self._step:
+            self._step, self._last_s = event.step, 0.0
         if not event.is_last and event.elapsed_s - self._last_s < self._period_s:
             return
         self._last_s = event.elapsed_s
         total = event.total
-        text = f"{total.done:,} of {total.total:,} quanta done"
+        text = f"{event.step}: " if event.step else ""
+        text += f"{total.done:,} of {total.total:,} quanta done"
         if total.failed:
             text += f", {total.failed:,} failed"
         if total.blocked:
@@ -62,7 +66,7 @@ def _table(event: ProgressEvent, columns: int) -> Any:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, title=event.step or None, title_justify="left")
     heads = ("done", "of", "running", "failed", "blocked")
     rows = [
         (label, *(f"{n:,}" for n in (c.done, c.total, c.running, c.failed, c.blocked)))

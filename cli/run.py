@@ -12,11 +12,25 @@ import typer
 
 import stage
 from cli.exit_codes import ExitCode
+from cli.graph_options import (
+    AllowEmpty,
+    AllowPruning,
+    ExtendQg,
+    Offline,
+    QgDot,
+    Refresh,
+    TrimExistingIn,
+    UseQgConfigs,
+    UseTaskConfigs,
+    WriteQg,
+)
+from cli.limit_options import LogLimit, Memory, MemoryMax, MemoryMultiplier, Pdb, Retries, Timeout, Wrap
 from cli.options import (
     CHANGES,
     EXECUTES,
     READS,
     AsJson,
+    DataIdTable,
     DataQuery,
     Processes,
     Quiet,
@@ -25,30 +39,20 @@ from cli.options import (
     with_edits,
 )
 from cli.render import count_text, emit, emit_json
+from cli.stack_options import Purge, Replace, Restart, Unstore
 from cli.wording import log_lines, run_lines
 from stage.campaign.options import EditOptions
 from stage.execution.kept import DEFAULT_LIMIT
 
 __all__ = ["add_to"]
 
-_Timeout = Annotated[
-    float | None,
+_SkipExistingIn = Annotated[
+    str,
     typer.Option(
-        "--timeout",
-        metavar="SECONDS",
-        help="Longest time for one quantum, which then fails; needs worker processes.",
-    ),
-]
-_Retries = Annotated[
-    int, typer.Option("--retries", min=0, metavar="N", help="How often a quantum that failed is tried again.")
-]
-_LogLimit = Annotated[
-    int,
-    typer.Option(
-        "--log-limit",
-        min=0,
-        metavar="BYTES",
-        help="How much is kept of each quantum's log, half of it from the end; 0 keeps all.",
+        "--skip-existing-in",
+        metavar="RUN|CAMPAIGN|INPUTS",
+        help="Do not execute quanta whose outputs are all in the current run, all runs, or the inputs too.",
+        show_default=False,
     ),
 ]
 
@@ -66,51 +70,99 @@ def _run(
     continue_run: Annotated[
         bool, typer.Option("--continue", help="Go on with the newest past run if there is no current one.")
     ] = False,
+    replace: Replace = False,
+    restart: Restart = False,
+    unstore: Unstore = False,
+    purge: Purge = False,
     finish: Annotated[
         bool | None,
         typer.Option(
-            "--finish/--no-finish", help="Whether the run ends when all is done; by default it does."
+            "--finish/--no-finish",
+            help="Whether the run ends when all is done; by default it does, unless 'prep' made it.",
         ),
     ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Build the graph again first.")] = False,
-    use_qg_configs: Annotated[
-        bool, typer.Option("--use-qg-configs", help="Run the graph as it was built, whatever changed since.")
-    ] = False,
+    refresh: Refresh = False,
+    use_qg_configs: UseQgConfigs = False,
+    use_task_configs: UseTaskConfigs = False,
+    skip_existing_in: _SkipExistingIn = "",
+    data_id_table: DataIdTable = None,
+    extend_qg: ExtendQg = False,
+    trim_existing_in: TrimExistingIn = "",
+    allow_pruning: AllowPruning = False,
+    allow_empty: AllowEmpty = False,
+    write_qg: WriteQg = None,
+    qg_dot: QgDot = None,
+    offline: Offline = False,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Begin nothing more after the first failure.")
     ] = False,
-    timeout: _Timeout = None,
-    retries: _Retries = 0,
-    log_limit: _LogLimit = DEFAULT_LIMIT,
+    timeout: Timeout = None,
+    retries: Retries = None,
+    log_limit: LogLimit = DEFAULT_LIMIT,
+    memory: Memory = None,
+    memory_multiplier: MemoryMultiplier = 1.0,
+    memory_max: MemoryMax = None,
+    wrap: Wrap = "",
+    pdb: Pdb = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Execute the graph's quanta into the current run, or a new one; builds the graph if there is none.
 
-    A quantum that fails, fails alone, and blocks only what depends on it. Run again does only what is missing.
+    A quantum that fails, fails alone, and blocks only what depends on it. Run again does only what is missing. A graph
+    that is not what the campaign would build now is refused: --rebuild, --refresh, --use-task-configs or
+    --use-qg-configs say what to do. --extend-qg needs --rebuild, --allow-pruning needs --refresh, and
+    --trim-existing-in and --allow-empty one of the two.
 
     Examples
     --------
         stage run -j 8
 
-        stage run -j 8 --new-run -c detect:threshold=4.5 --rebuild
+        stage run -j 8 --new-run -c detect:threshold=4.5 --use-task-configs
+
+        stage run -j 8 --rebuild --skip-existing-in CAMPAIGN
+
+        stage run -j 8 --memory 16000 --memory-multiplier 2
+
+        stage run -j 8 --replace --purge
     """
     from cli.progress import progress_display
 
     # What tasks print in this process (-j 0) is not our answer.
-    with progress_display(quiet=quiet or as_json) as on_progress, redirect_stdout(sys.stderr):
+    with progress_display(quiet=quiet or as_json or pdb) as on_progress, redirect_stdout(sys.stderr):
         report = stage.Campaign.open(campaign_dir, repo=repo, **edits).run(
             processes=processes,
             data_query=data_query,
             new_run=new_run,
             continue_run=continue_run,
+            replace=replace,
+            restart=restart,
+            unstore=unstore,
+            purge=purge,
             finish=finish,
             rebuild=rebuild,
+            refresh=refresh,
             use_qg_configs=use_qg_configs,
+            use_task_configs=use_task_configs,
+            skip_existing_in=skip_existing_in,
+            data_id_table=data_id_table,
+            extend_qg=extend_qg,
+            trim_existing_in=trim_existing_in,
+            allow_pruning=allow_pruning,
+            allow_empty=allow_empty,
+            write_qg=write_qg,
+            qg_dot=qg_dot,
+            offline=offline,
             fail_fast=fail_fast,
             timeout=timeout,
             retries=retries,
             log_limit=log_limit,
+            memory=memory,
+            memory_multiplier=memory_multiplier,
+            memory_max=memory_max,
+            wrap=wrap,
+            pdb=pdb,
             on_progress=on_progress,
             **edits,
         )
@@ -136,9 +188,13 @@ def _prep(
     continue_run: Annotated[
         bool, typer.Option("--continue", help="Take the newest past run if there is no current one.")
     ] = False,
-    use_qg_configs: Annotated[
-        bool, typer.Option("--use-qg-configs", help="Take the graph as it was built, whatever changed since.")
-    ] = False,
+    replace: Replace = False,
+    restart: Restart = False,
+    unstore: Unstore = False,
+    purge: Purge = False,
+    use_qg_configs: UseQgConfigs = False,
+    use_task_configs: UseTaskConfigs = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a run ready for jobs: its collection, configs and versions; leaves it as the current run.
 
@@ -147,9 +203,17 @@ def _prep(
         stage prep && stage exec submit/*/*/graph.qg --quanta all --record job.jsonl
     """
     campaign = stage.Campaign.open(campaign_dir, repo=repo, **edits)
-    name = campaign.prep(new_run=new_run, continue_run=continue_run, use_qg_configs=use_qg_configs, **edits)
-    emit(f"run     {name}")
-    emit(f"graph   {campaign.layout.run_graph(name)}")
+    name = campaign.prep(
+        new_run=new_run, continue_run=continue_run, replace=replace, restart=restart, unstore=unstore, purge=purge,
+        use_qg_configs=use_qg_configs, use_task_configs=use_task_configs,
+        **edits,
+    )  # fmt: skip
+    graph = str(campaign.layout.run_graph(name))
+    if as_json:
+        emit_json({"run": name, "graph": graph})
+    else:
+        emit(f"run     {name}")
+        emit(f"graph   {graph}")
 
 
 def _exec(
@@ -171,9 +235,13 @@ def _exec(
     force: Annotated[
         bool, typer.Option("--force", help="Run quanta that are complete too, and replace what they made.")
     ] = False,
-    timeout: _Timeout = None,
-    retries: _Retries = 0,
-    log_limit: _LogLimit = DEFAULT_LIMIT,
+    timeout: Timeout = None,
+    retries: Retries = None,
+    log_limit: LogLimit = DEFAULT_LIMIT,
+    memory: Memory = None,
+    memory_multiplier: MemoryMultiplier = 1.0,
+    memory_max: MemoryMax = None,
+    wrap: Wrap = "",
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -200,6 +268,10 @@ def _exec(
             timeout=timeout,
             retries=retries,
             log_limit=log_limit,
+            memory=memory,
+            memory_multiplier=memory_multiplier,
+            memory_max=memory_max,
+            wrap=wrap,
             on_progress=on_progress,
         )
     total = report.total
@@ -269,6 +341,9 @@ def _log(
         int | None, typer.Option("--tail", min=0, metavar="N", help="Only the last N lines of each log.")
     ] = None,
     attempts: Annotated[bool, typer.Option("--attempts", help="Earlier attempts too.")] = False,
+    data_query: Annotated[
+        str, typer.Option("-d", "--data-query", metavar="QUERY", help="Expression that data IDs fulfil.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show the logs of quanta.
@@ -278,9 +353,11 @@ def _log(
         stage log --failed
 
         stage log detect visit=903342 --tail 20
+
+        stage log --failed -d "instrument = 'HSC' AND visit IN (903342..903350)"
     """
     entries = stage.Campaign.load(campaign_dir).log(
-        *(words or ()), failed=failed, run=run, tail=tail, attempts=attempts
+        *(words or ()), failed=failed, run=run, tail=tail, attempts=attempts, data_query=data_query
     )
     if as_json:
         emit_json([entry.to_document() for entry in entries])

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.render import count_text, size_text, table_text
+from cli.stack_wording import drop_lines
 
 if TYPE_CHECKING:
+    from stage.campaign.graph_reports import RefreshReport
     from stage.campaign.reports import (
         BuildReport,
         FetchReport,
@@ -52,9 +54,8 @@ def data_id_text(text: str) -> str:
 
 
 def _tasks(tasks: Mapping[str, int]) -> str:
-    listed = ", ".join(f"{label} {n:,}" for label, n in tasks.items())
     total = sum(tasks.values())
-    return f"{count_text(len(tasks), 'task')}, {count_text(total, 'quantum', 'quanta')} ({listed})"
+    return f"{count_text(len(tasks), 'task')}, {count_text(total, 'quantum', 'quanta')} ({_listed(tasks)})"
 
 
 def build_lines(report: BuildReport) -> Iterable[str]:
@@ -71,7 +72,10 @@ def build_lines(report: BuildReport) -> Iterable[str]:
         Lines.
     """
     yield f"graph   {_tasks(report.graph.tasks)}   {report.seconds:.1f} s"
+    yield from _step_lines(report.graph)
     yield from _left_out_lines(report.graph)
+    if report.refreshed is not None:
+        yield from _refresh_lines(report.refreshed)
     if report.fetch is not None:
         yield from fetch_lines(report.fetch)
 
@@ -113,6 +117,7 @@ def graph_lines(report: GraphReport) -> Iterable[str]:
     """
     yield f"graph   {report.uri} ({size_text(report.size_bytes)})"
     yield f"        {_tasks(report.tasks)}"
+    yield from _step_lines(report)
     yield f"inputs  {', '.join(report.input_collections) or '-'}"
     if report.data_query:
         yield f"query   {report.data_query}"
@@ -124,9 +129,37 @@ def graph_lines(report: GraphReport) -> Iterable[str]:
         yield table_text(("dataset type", "role", "datasets"), rows)
 
 
+def _step_lines(report: GraphReport) -> Iterable[str]:
+    if report.step:
+        after = ", ".join(report.steps_after)
+        yield f"        {report.step}" + (f"; when it is done: {after}" if after else "")
+
+
 def _left_out_lines(report: GraphReport) -> Iterable[str]:
     for out in report.left_out:
         yield f"left out {out['dropped']:,} of {out['of']:,} {out['task']} quanta: no {out['dataset_type']}"
+
+    for facts in report.skipped:
+        yield f"skipped {facts['skipped']:,} of {facts['of']:,} {facts['task']} quanta: done before"
+
+
+def _refresh_lines(report: RefreshReport) -> Iterable[str]:
+    """Word what has changed since a graph's datasets were looked up last."""
+    parts = (
+        ("others ", report.replaced, "found now"),
+        ("gone   ", report.unresolved, "there no more"),
+        ("trimmed", report.trimmed, "all their outputs exist"),
+        ("pruned ", report.pruned, "they lack an input"),
+    )
+    for word, counts, why in parts:
+        if counts:
+            yield f"{word} {_listed(counts)}: {why}"
+    if not any(counts for _, counts, _ in parts):
+        yield "refreshed: nothing has changed"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
 def _count_rows(tasks: Mapping[str, Mapping[str, int]]) -> str:
@@ -159,10 +192,19 @@ def run_lines(report: RunReport, done: str = "executed") -> Iterable[str]:
     str
         Lines.
     """
-    executed = count_text(report.executed, "quantum", "quanta")
-    yield f"run     {report.run}: {executed} {done}   {report.seconds:.1f} s"
-    yield _count_rows(report.tasks)
+    if report.run:
+        executed = count_text(report.executed, "quantum", "quanta")
+        yield f"run     {report.run}: {executed} {done}   {report.seconds:.1f} s"
+        yield _count_rows(report.tasks)
+    else:
+        yield "run     there is nothing left to run, so none was begun"
+    if report.skipped:
+        yield f"skipped {_listed(report.skipped)}: done in other collections"
+    yield from drop_lines(report.dropped)
+    yield from (f"note    {note}" for note in report.notes)
     yield from _failure_lines(report.failures, len(report.failures))
+    if report.steps_left:
+        yield f"steps   {', '.join(report.steps_left)}: not begun, they build on what is done before"
     if report.interrupted:
         yield "interrupted; 'stage run' goes on from here"
     elif not report.complete:
@@ -210,8 +252,11 @@ def status_lines(report: StatusReport) -> Iterable[str]:
     if report.collections.get("chain"):
         yield f"chain     {report.collections['chain']}"
     yield f"graph     {_tasks(report.graph.tasks) if report.graph else '-'}"
+    if report.graph and report.graph.step:
+        yield f"          {report.graph.step}"
     if report.graph_problem:
         yield f"          {report.graph_problem}"
+    yield from (f"          {note}" for note in report.graph_notes)
     if report.staging:
         yield f"staging   {count_text(report.staging.get('datasets', 0), 'dataset')}"
     if report.staging_problem:
@@ -223,6 +268,8 @@ def status_lines(report: StatusReport) -> Iterable[str]:
         yield f"run {run.name} ({run.place}; {run.push})"
         yield _count_rows(run.tasks)
         yield from _failure_lines(run.failures, run.n_failures)
+        if run.steps_left:
+            yield f"steps not begun: {', '.join(run.steps_left)}"
     if report.next_commands:
         yield ""
         yield "next"

@@ -1,0 +1,114 @@
+"""Commands that are asked afterwards: why, diff."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import stage
+from cli.after_lines import diff_lines, why_lines
+from cli.exit_codes import ExitCode
+from cli.options import READS, AsJson, OtherRepo, add_command, campaign_command
+from cli.render import emit, emit_json
+
+__all__ = ["add_to"]
+
+
+def _why(
+    *,
+    campaign_dir: Path | None,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID|DATASET_TYPE|TASK [DIMENSION=VALUE]…",
+            help="A dataset or a quantum: its id, or its name and data ID.",
+        ),
+    ],
+    up: Annotated[bool, typer.Option("--up", help="Only what it came from.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Only what came of it.")] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option("--depth", min=0, metavar="N", help="Over so many quanta one after another at most."),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Which run's; by default the newest that has it, then the inputs."
+        ),
+    ] = None,
+    repo: OtherRepo = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a dataset or a quantum came from and what came of it, or why there is no such dataset.
+
+    With what settings and versions it was made, the tree of what was read for it, and the tree of what was made from
+    it; many datasets or quanta of one kind are one line. Of a dataset that a run of the campaign was to make and that
+    is not there: whether its quantum failed, which failure blocks it, or that it was never planned.
+
+    Examples
+    --------
+        stage why deblended_catalog instrument=HSC visit=903342 detector=12
+
+        stage why 0199f8c2-7d4e-7c31-9f0a-2b6c1d9e8f00 --down --depth 1 --repo /data/shared
+    """
+    asked = {"up": up, "down": down, "depth": depth, "run": run}
+    if repo is None:
+        found = stage.Campaign.load(campaign_dir).why(*words, **asked)  # type: ignore[arg-type]
+    else:
+        found = stage.why_in_repo(repo, *words, **asked)  # type: ignore[arg-type]
+    if as_json:
+        emit_json(found.to_document())
+        return
+    for line in why_lines(found):
+        emit(line)
+
+
+def _diff(
+    *,
+    campaign_dir: Path | None,
+    old: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run, of staging or of upstream; . is the newest of the campaign."
+        ),
+    ],
+    new: Annotated[str, typer.Argument(metavar="[RUN]", help="The other run.")] = ".",
+    repo: OtherRepo = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs, and show only what differs; ends with 0 if they are the same, and with 1 if not.
+
+    Settings of tasks, versions of packages, inputs, what became of the quanta, checksums of the outputs by data ID, and
+    the numbers that tasks noted in their metadata (of a hundred quanta, chosen evenly).
+
+    Examples
+    --------
+        stage diff deblend-test/20261121T101500Z .
+
+        stage diff HSC/runs/w44 HSC/runs/w45 --repo /data/shared --json
+    """
+    if repo is None:
+        found = stage.Campaign.load(campaign_dir).diff(old, new)
+    else:
+        found = stage.diff_in_repo(repo, old, new)
+    if as_json:
+        emit_json(found.to_document())
+    else:
+        for line in diff_lines(found):
+            emit(line)
+    if not found.same:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the program.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        The program.
+    """
+    add_command(app, "why", campaign_command(_why), READS)
+    add_command(app, "diff", campaign_command(_diff), READS)
