@@ -34,8 +34,8 @@ demo: $(VENV)/.base ## Simulate a small sky survey and take a campaign all the w
 test: $(VENV)/.dev ## Run the tests.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-faults: $(VENV)/.dev ## The long form of the crash and corruption tests.
-	STAGE_FAULTS=long $(BIN)/python -m pytest tests/faults
+faults: $(VENV)/.dev ## The long form of the crash, race and corruption tests.
+	STAGE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/property/test_registry_machine.py tests/integration/test_campaign_kill.py
 
 vectors: $(VENV)/.dev ## Compare with the answers of the reference system.
 	$(BIN)/python -m tests.vectors.run $(if $(DIR),--dir $(DIR)) $(if $(ONLY),--only $(ONLY)) --db $(DB)

@@ -29,9 +29,9 @@ from registry.model.dimensions import DimensionUniverse
 from registry.model.refs import new_ids
 from registry.registry import Registry
 from stage.execution.run import run_graph
-from stage.graph.build import build
+from stage.graph.building.build import build
+from stage.graph.building.view import BuildView
 from stage.graph.graph import QuantumGraph
-from stage.graph.view import BuildView
 from stage.pipeline.pipeline import Pipeline
 from sync.repo import Repo
 

@@ -47,22 +47,22 @@ def campaign(root: Path, upstream: Repo) -> Repo:
     return Repo.attach(url, root / "data", writable=True)
 
 
-def make_run(staging: Repo, n: int) -> list[str]:
+def make_run(staging: Repo, n: int, run: str = RUN) -> list[str]:
     """Make a run of n datasets with their files and the provenance of n/3 quanta; return the URIs."""
     n_quanta, uris = n // 3, []
     quantum_ids, graph = new_ids(n_quanta), new_id()
     with staging.registry.write() as tx:
-        tx.register_run(RUN)
+        tx.register_run(run)
         raws = tx.datasets("raw", ["CAM/raw"])["id"].tolist()[:n_quanta]
         for name in OUTPUTS:
             tx.register_dataset_type(DatasetType(name, UNIVERSE.group(DIMS), "Bytes"))
-            rows, names = rows_of(name, RUN, n_quanta)
-            tx.insert_datasets(name, RUN, rows)
+            rows, names = rows_of(name, run, n_quanta)
+            tx.insert_datasets(name, run, rows)
             uris += names
             links = zip(quantum_ids, rows["id"].tolist(), [name] * n_quanta, strict=True)
             tx.insert_quantum_outputs(Columns.from_rows(QUANTUM_OUTPUT, links))
         data_id = '{"instrument":"CAM","detector":1,"exposure":1}'
-        quanta = [(q, RUN, "t", data_id, "succeeded", 0, 1, 2, 3, 4, "h", "", graph) for q in quantum_ids]
+        quanta = [(q, run, "t", data_id, "succeeded", 0, 1, 2, 3, 4, "h", "", graph) for q in quantum_ids]
         tx.insert_quanta(Columns.from_rows(QUANTUM, quanta))
         links = zip(quantum_ids, raws, ["raw"] * n_quanta, [True] * n_quanta, strict=True)
         tx.insert_quantum_inputs(Columns.from_rows(QUANTUM_INPUT, links))
@@ -150,8 +150,8 @@ def measure_clone(root: Path, n: int) -> tuple[float, float]:
     return ours / n * 1e6, floor / n * 1e6
 
 
-def push_once(upstream: Repo, staging: Repo, mode: str) -> None:
-    plan = plan_push(staging, upstream, [RUN], campaign=CAMPAIGN, chain="u/bench/chain")
+def push_once(upstream: Repo, staging: Repo, mode: str, run: str = RUN) -> None:
+    plan = plan_push(staging, upstream, [run], campaign=CAMPAIGN, chain="u/bench/chain")
     execute_push(plan, staging, upstream, mode=mode)  # type: ignore[arg-type]
 
 

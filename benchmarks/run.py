@@ -38,18 +38,24 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
         "startup-help", "startup-help-wall", "startup-status", "startup-status-wall", "query-start", "query-start-wall",
     ),
     "bench_graph": (
-        "graph-build", "graph-columns", "graph-save", "graph-bytes", "graph-load", "graph-load-one", "memory-build",
+        "graph-build", "graph-build-first", "graph-columns", "graph-save", "graph-bytes", "graph-load", "graph-load-one",
+        "graph-load-job", "memory-build",
     ),
+    "bench_graph_kinds": ("graph-build-gather", "graph-build-coadd", "graph-refresh"),
     "bench_run": ("run-inprocess", "run-pool", "job"),
     "bench_sync": ("clone", "push-link", "push-copy", "push-again"),
+    "bench_large": ("find-1e7", "query-1e7", "clone-1e7", "push-1e7"),
 }  # fmt: skip
+
+ONLY_NAMED = ("bench_large",)
+"""Programs that take many minutes or gigabytes."""
 
 
 def chosen(only: str) -> dict[str, list[str]]:
     """Return for each program the ids that are asked for; a program's own name stands for all of its ids."""
     asked = [name.strip() for name in only.split(",") if name.strip()]
     found: dict[str, list[str]] = {}
-    for name in asked or list(PROGRAMS):
+    for name in asked or [p for p in PROGRAMS if p not in ONLY_NAMED]:
         hits = {p: list(ids) for p, ids in PROGRAMS.items() if name in (p, p.removeprefix("bench_"))}
         hits = hits or {p: [name] for p, ids in PROGRAMS.items() if name in ids}
         if not hits:

@@ -11,9 +11,9 @@ from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionUniverse
 from registry.model.refs import new_ids
 from registry.registry import Registry
-from stage.graph.build import build
+from stage.graph.building.build import build
+from stage.graph.building.view import BuildView
 from stage.graph.graph import QuantumGraph
-from stage.graph.view import BuildView
 from stage.pipeline.pipeline import Pipeline
 from sync.paths import artifact_stem
 from sync.repo import Repo

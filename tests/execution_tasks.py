@@ -115,6 +115,33 @@ def _second_time(path: str, what: Callable[[str], Any]) -> None:
     Path(path).touch()
 
 
+def _die_first(path: str) -> None:
+    """Die the first time, as the system ends what takes too much memory."""
+    if not Path(path).exists():
+        Path(path).touch()
+        _die("")
+
+
+def _hungry(argument: str) -> None:
+    """Take memory, and fail as a task does that hides why (``bytes``)."""
+    try:
+        bytearray(int(argument))
+    except MemoryError:
+        raise RuntimeError("could not be done") from None
+
+
+def _tell(path: str) -> None:
+    """Add a line to a file: number of threads, niceness, and what a wrapper has set."""
+    import numpy as np
+
+    square = np.ones((300, 300))
+    square @ square
+    with Path(path).open("a") as file:
+        file.write(
+            f"{len(list(Path('/proc/self/task').iterdir()))} {os.nice(0)} {os.environ.get('WRAPPED')}\n"
+        )
+
+
 BEHAVIOURS: dict[str, Callable[[str], Any]] = {
     "": lambda _: None,
     "raise": _fail,
@@ -134,6 +161,9 @@ BEHAVIOURS: dict[str, Callable[[str], Any]] = {
     "needs": _wait_for,
     "interrupt": _interrupt,
     "memory": lambda n: bytearray(int(n)),
+    "hungry": _hungry,
+    "die-first": _die_first,
+    "tell": _tell,
 }
 
 

@@ -12,10 +12,10 @@ from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionGroup, DimensionUniverse
 from registry.model.refs import new_ids
-from stage.graph.build import build_from_view
+from stage.graph.building.build import build_from_view
+from stage.graph.building.question import Place, Question
 from stage.graph.graph import QuantumGraph
 from stage.graph.layout import Header
-from stage.graph.question import Place, Question
 from stage.pipeline.node import ConnectionDef, TaskNode, automatic_connections
 
 CAMERA = """
@@ -131,7 +131,7 @@ def found(data_ids: Columns, run: str = "in", origin: str = "upstream") -> Colum
 
 
 class MemoryView:
-    """Answers from columns, as a registry would: `stage.graph.view.View`."""
+    """Answers from columns, as a registry would: `stage.graph.building.view.View`."""
 
     name = "the test repository"
     root = "/up"
@@ -142,6 +142,7 @@ class MemoryView:
         self.universe = universe
         self.rows = rows
         self.known = dict(datasets)
+        self.objects: dict[str, Any] = {}
 
     def search_path(self, names: Sequence[str]) -> tuple[Place, ...]:
         """Return one place a name."""
@@ -153,10 +154,6 @@ class MemoryView:
 
     def is_calibration(self, dataset_type: DatasetType) -> bool:
         """Say no: here nothing has a time."""
-        return False
-
-    def is_upstream_only(self, path: Sequence[Place]) -> bool:
-        """Say no, so that the builder joins datasets itself."""
         return False
 
     def dataset_type(self, name: str) -> DatasetType:
@@ -175,14 +172,37 @@ class MemoryView:
         limit: int | None = None,
     ) -> Columns:
         """Return the distinct ones of some dimensions."""
-        rows = self.rows.unique(group.names)
+        rows = self.rows
         if question.where == "nothing":
             rows = rows.take(np.zeros(rows.n_rows, dtype=np.bool_))
-        return rows
+        for kind in constrain:
+            dims = kind.dimensions.required
+            there = set(self.known[kind.name][1].rows(dims))
+            rows = rows.take(np.array([row in there for row in rows.rows(dims)], dtype=np.bool_))
+        return rows.unique(group.names)
+
+    def contents(self, path: Any = None) -> Columns:
+        """Count datasets by type; their collection is what they say."""
+        kinds = [(name, columns["run"].tolist()) for name, (_, columns) in self.known.items()]
+        counts = [(name, run, runs.count(run)) for name, runs in kinds for run in sorted(set(runs))]
+        return Columns.from_rows(("dataset_type", "run", "n"), counts)
 
     def datasets(self, dataset_type: DatasetType, path: Any, table: Columns | None) -> Columns:
         """Return all of them; the builder picks."""
+        if dataset_type.name not in self.known:
+            none = np.zeros(0, dtype=np.int64)
+            return found(self.rows.take(none).select(dataset_type.dimensions.required))
         return self.known[dataset_type.name][1]
+
+    def every_dataset(self, dataset_type: DatasetType, path: Any) -> Columns:
+        """Return all of them; nothing says when they are valid."""
+        rows = self.known[dataset_type.name][1]
+        never = np.full(rows.n_rows, None, dtype=object)
+        return rows.with_column("valid_begin", never).with_column("valid_end", never)
+
+    def load(self, found: Columns, storage_class: str) -> Any:
+        """Return what `objects` has at that URI."""
+        return self.objects[found["uri"][0]]
 
     def records(self, element: str, keys: Columns) -> Columns:
         """Return records that follow from their keys."""

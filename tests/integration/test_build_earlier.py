@@ -14,11 +14,11 @@ from registry.model.records import QuantumStatus
 from registry.model.refs import new_ids
 from registry.registry import Registry
 from stage.execution.trial import attempt_suffix
-from stage.graph.build import build_from_view
+from stage.graph.building.build import build_from_view
+from stage.graph.building.question import Question
+from stage.graph.building.view import BuildView
 from stage.graph.graph import QuantumGraph
 from stage.graph.layout import Header
-from stage.graph.question import Question
-from stage.graph.view import BuildView
 from sync.fsspec_store import FsspecDatastore
 from sync.repo import Repo
 from tests.databases import Database

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from registry.errors import NotFoundError, UsageError
 from registry.model.dataset_type import DatasetType
 from registry.registry import Registry
-from stage.graph.build import build_from_view
+from stage.graph.building.build import build_from_view
+from stage.graph.building.question import Question
+from stage.graph.building.view import BuildView
 from stage.graph.graph import QuantumGraph
 from stage.graph.layout import Header
-from stage.graph.question import Question
-from stage.graph.view import BuildView
 from sync.repo import Repo
 from tests.graph_helpers import SHOT_CHIP, MemoryView, camera_universe, connection, found, node, product
 

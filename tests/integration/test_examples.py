@@ -72,6 +72,16 @@ def test_air_reproduces_the_known_means(tmp_path: Path, shared: Path) -> None:
     assert (held["daily"], held["city_text"]) == (576, 1)
 
 
+def test_proteins_are_found_in_chunks_and_weighed(tmp_path: Path) -> None:
+    """A pipeline of two steps: chunks that a script finds out are worked on and gathered; the masses are those known."""
+    shown = run("bash", str(ROOT / "examples/proteins/run.sh"), str(tmp_path), cwd=ROOT)
+
+    assert "step 1 of 2 'find'; when it is done: work" in shown
+    assert "6 of 6 proteins have the known mass; 3 chunks were found" in shown
+    held = check_all_pushed(tmp_path)
+    assert (held["parts"], held["masses"], held["mass_table"], held["found_chunks"]) == (1, 3, 1, 1)
+
+
 def test_hatp32_registers_and_coadds_real_frames(tmp_path: Path, shared: Path) -> None:
     """48 raw frames of one night register, and their coadds show at least twice what a median frame shows."""
     data = shared / "data/real-images/microobs-hatp32"

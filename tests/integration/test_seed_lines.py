@@ -13,7 +13,7 @@ from tiny_campaign import call, make_upstream, tree_digest
 
 from registry.errors import AlreadyExistsError, NotFoundError
 from stage.campaign.campaign import Campaign
-from stage.graph.file import GraphFile
+from stage.graph.file.reader import GraphFile
 from sync.repo import Repo
 
 

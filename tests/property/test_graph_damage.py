@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry.errors import IntegrityError, SchemaVersionError, StageError
-from stage.graph import form
-from stage.graph.file import GraphFile
+from stage.graph.file import form
+from stage.graph.file.reader import GraphFile
 from tests.graph_helpers import chain_graph
 
 REFUSALS = (IntegrityError, SchemaVersionError)
@@ -64,7 +64,7 @@ def test_every_changed_byte_of_head_and_trailer_is_refused_at_once(whole):
 
 
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_changed_bit_is_noticed(whole, where, bit):
     """Wherever it is, loading the graph refuses the file."""
     data = bytearray(whole.read_bytes())
@@ -76,7 +76,7 @@ def test_every_changed_bit_is_noticed(whole, where, bit):
 
 
 @given(a=st.floats(0, 1, exclude_max=True), b=st.floats(0, 1, exclude_max=True), n=st.integers(1, 400))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_bytes_from_elsewhere_in_the_file_are_noticed(whole, a, b, n):
     """A piece that was written to a wrong place is found out."""
     data = bytearray(whole.read_bytes())
@@ -99,7 +99,11 @@ def paths_of(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(data=st.data())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_a_sealed_file_with_nonsense_in_it_is_refused_cleanly(whole, data):
     """A directory that was forged, checksums and all, leads to an error of ours or to a graph."""
     with GraphFile.open(whole) as file:

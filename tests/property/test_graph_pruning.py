@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stage.graph.prune import DraftConnection, DraftTask, prune, surviving
+from stage.graph.building.prune import DraftConnection, DraftTask, prune, surviving
 from stage.graph.table import Csr
 
 N = 6

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stage.graph import write
-from stage.graph.encoding import decode, encode
-from stage.graph.file import GraphFile
+from stage.graph.file import writer as write
+from stage.graph.file.encoding import decode, encode
+from stage.graph.file.reader import GraphFile
 from stage.graph.graph import QuantumGraph
 from stage.graph.layout import ConnectionLayout, Header, TypeLayout
 from stage.graph.rows import TaskRows, TypeRows
@@ -87,7 +87,7 @@ def graphs(draw: Any) -> QuantumGraph:
 
 
 @given(graph=graphs(), weight=st.sampled_from([1, 7, 1 << 14]))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_graph_comes_back(graph, weight):
     """However it is cut into blocks."""
     uri = "memory://property/one.qg"

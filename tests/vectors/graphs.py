@@ -11,11 +11,11 @@ from typing import Any, cast
 
 from registry.errors import StageError
 from registry.registry import Change, Registry
-from stage.graph.build import build_from_view
+from stage.graph.building.build import build_from_view
+from stage.graph.building.question import Question
+from stage.graph.building.view import BuildView
 from stage.graph.graph import QuantumGraph
 from stage.graph.layout import Header
-from stage.graph.question import Question
-from stage.graph.view import BuildView
 from stage.pipeline.node import ConnectionDef, TaskNode, automatic_connections
 from sync.fsspec_store import FsspecDatastore
 from sync.repo import Repo
@@ -23,7 +23,7 @@ from tests.vectors.datasets import apply_operation
 from tests.vectors.judging import Hang, time_limit
 from tests.vectors.load import World
 
-__all__ = ["GraphVectors", "nodes_of", "run_graphs"]
+__all__ = ["GraphVectors", "Undo", "judged_cases", "nodes_of", "run_graphs"]
 
 _KINDS = {"dataset-type-not-registered": "unregistered-input", "no-such-collection": "missing-collection"}
 """Our names of what the reference refuses, where they differ."""
@@ -57,7 +57,11 @@ def nodes_of(pipeline: dict[str, Any]) -> list[TaskNode]:
 
 def run_graphs(path: Path, world: World) -> Iterator[tuple[str, str, str]]:
     """Judge the cases of one file: id, text, what is wrong."""
-    vectors = GraphVectors(path, world)
+    yield from judged_cases(GraphVectors(path, world))
+
+
+def judged_cases(vectors: GraphVectors) -> Iterator[tuple[str, str, str]]:
+    """Judge all cases: id, text, what is wrong."""
     for case in vectors.document["cases"]:
         text = f"{case['pipeline_name']} on {case['setup_name']} | {case['where']}"
         yield case["id"], text, _judged(vectors, case)
@@ -115,24 +119,25 @@ class GraphVectors:
         header = Header(bytes(range(16)), input_collections=inputs, output_run=run)
         nodes = nodes_of(self.document["pipelines"][case["pipeline_name"]])
         graph, base = None, self.world.registry(case["dataset"])
-        with contextlib.suppress(_Undo), base.write() as change:
-            for operation in self.document["setups"][case["setup_name"]]:
-                self._apply(change, operation)
+        with contextlib.suppress(Undo), base.write() as change:
+            self.set_up(change, case)
             view = _HeldView(base, change)
             graph = build_from_view(
                 nodes, view, Question(where=case["where"]), header,
                 skip_existing_in=case.get("skip_existing_in", ()), clobber=case.get("clobber", False), allow_empty=True,
             )  # fmt: skip
-            raise _Undo
+            raise Undo
         return cast("QuantumGraph", graph)
 
-    def _apply(self, change: Change, operation: dict[str, Any]) -> None:
-        rows = operation.get("rows")
-        listed = self.document["rowsets"][rows] if isinstance(rows, str) else {}
-        apply_operation(change, {**operation, **listed})
+    def set_up(self, change: Change, case: dict[str, Any]) -> None:
+        """Put into a registry what a case is built on."""
+        for operation in self.document["setups"][case["setup_name"]]:
+            rows = operation.get("rows")
+            listed = self.document["rowsets"][rows] if isinstance(rows, str) else {}
+            apply_operation(change, {**operation, **listed})
 
 
-class _Undo(Exception):  # noqa: N818 - no error: a way back
+class Undo(Exception):  # noqa: N818 - no error: a way back
     """What was set up is taken back."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -53,6 +54,11 @@ class World:
         if dataset not in self._open:
             self._open[dataset] = self.fresh(dataset)
         return self._open[dataset]
+
+    def empty(self, kind: str = "") -> Registry:
+        """Return a new registry that holds nothing, of another kind of database if that is said."""
+        of_kind = replace(self._database, name=kind) if kind else self._database
+        return of_kind.registry(default_universe())
 
     def fresh(self, dataset: str) -> Registry:
         """Return a new registry that holds a data set."""

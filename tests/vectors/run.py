@@ -20,6 +20,7 @@ from tests.vectors.graphs import run_graphs
 from tests.vectors.judging import Hang, lenient, time_limit
 from tests.vectors.load import World
 from tests.vectors.queries import answer_query
+from tests.vectors.split_graphs import run_split_graphs
 
 FILES = {
     "query": "query_vectors.json",
@@ -70,10 +71,11 @@ RUNNERS: dict[str, Callable[[Path, World], Iterator[tuple[str, str, str]]]] = {
 }
 
 
-def run_kind(kind: str, folder: Path, world: World) -> tuple[int, int]:
-    """Run one kind of vectors; return how many passed and failed."""
+def run_kind(kind: str, folder: Path, world: World, *, split: bool = False) -> tuple[int, int]:
+    """Run one kind of vectors, perhaps of graphs on two registries; return how many passed and failed."""
     passed = failed = 0
-    for name, text, problem in RUNNERS[kind](folder / FILES[kind], world):
+    runner = run_split_graphs if split and kind == "qg" else RUNNERS[kind]
+    for name, text, problem in runner(folder / FILES[kind], world):
         if problem:
             failed += 1
             print(f"FAILED {kind} {name}: {problem}\n    {text}")
@@ -115,6 +117,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dir", default="", help="folder of vectors; by default $STAGE_SHARED/vectors")
     parser.add_argument("--only", default="", help="kinds, separated by commas: " + ", ".join(FILES))
     parser.add_argument("--db", default="sqlite", help="database: " + ", ".join(_DATABASES))
+    parser.add_argument(
+        "--split", action="store_true", help="deal what graphs are built on to two registries"
+    )
     options = parser.parse_args(arguments)
     folder = Path(options.dir) if options.dir else shared / "vectors"
     kinds, problems = chosen_kinds(folder, options.only)
@@ -129,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     if data.is_dir() and options.db in _DATABASES:
         with World(data, options.db) as world:
             for kind in kinds:
-                p, f = run_kind(kind, folder, world)
+                p, f = run_kind(kind, folder, world, split=options.split)
                 passed, failed = passed + p, failed + f
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0

@@ -52,14 +52,14 @@ def test_all_verbs_are_there() -> None:
     """The commands of this version, no fewer and no more."""
     assert sorted(COMMANDS) == sorted(
         [
-            "build", "clone", "demo", "edit", "exec", "fetch", "get", "history", "init", "log", "merge", "prep",
-            "push", "qg build", "qg show", "query collections", "query data-ids", "query dataset-types",
+            "build", "clean", "clone", "config show", "demo", "diff", "draw graph", "draw pipeline", "edit", "exec", "fetch", "get", "history", "init", "log", "merge", "pop", "prep",
+            "push", "qg build", "qg draw", "qg import", "qg refresh", "qg show", "query collections", "query data-ids", "query dataset-types",
             "query datasets", "query records", "register-dataset-types", "repo create", "repo export", "repo import",
             "repo info", "repo ingest", "repo prune", "repo query collections", "repo query data-ids",
             "repo query dataset-types", "repo query datasets", "repo query records", "repo register-dataset-type",
             "repo register-dataset-types", "repo roles", "repo upgrade", "repo register-collection",
             "repo chain", "repo associate", "repo disassociate", "repo certify", "repo decertify",
-            "repo remove-collection", "repo remove-dataset-type", "report", "run", "status",
+            "repo remove-collection", "repo remove-dataset-type", "report", "run", "status", "why",
         ]
     )  # fmt: skip
 
@@ -100,8 +100,22 @@ def test_options_are_keywords_of_the_method() -> None:
     from stage.campaign.campaign import Campaign
     from stage.campaign.options import EditOptions
 
-    ours = {"json", "campaign_dir", "repo", "quiet", "help", "no_fetch", "as_json", "continue"}
-    for name in ("build", "run", "push", "log", "prep", "fetch", "merge", "get", "report"):
+    ours = {"json", "campaign_dir", "repo", "quiet", "help", "no_fetch", "as_json", "continue", "yes"}
+    for name in (
+        "build",
+        "run",
+        "push",
+        "log",
+        "prep",
+        "fetch",
+        "merge",
+        "get",
+        "report",
+        "pop",
+        "clean",
+        "why",
+        "diff",
+    ):
         keywords = {*inspect.signature(getattr(Campaign, name)).parameters, *EditOptions.__annotations__}
         options = {
             o.lstrip("-").replace("-", "_")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from registry.errors import ConflictError, DataIdError, NotFoundError, UsageError
@@ -302,6 +303,19 @@ def test_many_lookups_name_what_is_ambiguous(registry: Registry) -> None:
         ) as caught:
             tx.find_calibrations("bias", ["calib"], data_ids([1, 2], [2]))
         assert {BIAS["old"][2], BIAS["new"][2]} == set(caught.value.context["ids"])
+
+
+def test_many_lookups_without_a_time_find_what_is_the_only_one(registry: Registry) -> None:
+    """Where no dimension tells the time, any time of validity will do, and two are one too many."""
+    detectors = Columns({"instrument": ["Cam"] * 2, "detector": [0, 1]})
+    with registry.write() as tx:
+        tx.certify("calib", BIAS["old"], None, 20 * DAY)
+        rows = tx.find_calibrations("bias", ["calib"], detectors)
+        assert [(0, BIAS["old"][0]), (1, BIAS["old"][1])] == rows.rows(("ordinal", "id"))
+        tx.certify("calib", BIAS["new"][1:], 30 * DAY, None)
+        assert tx.find_calibrations("bias", ["calib"], detectors.take(np.array([0]))).n_rows == 1
+        with pytest.raises(DataIdError, match=r"more than one bias for \{instrument=Cam, detector=1\}"):
+            tx.find_calibrations("bias", ["calib"], detectors)
 
 
 def test_queries_list_each_validity(registry: Registry) -> None:

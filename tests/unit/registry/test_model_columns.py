@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from typing import Any
+
 import numpy as np
 import pytest
 
-from registry.model.columns import Columns, as_array
+from registry.model.columns import Columns, as_array, unique_values
 
 
 @pytest.mark.parametrize(
@@ -81,3 +85,16 @@ def test_batches_are_put_one_after_another() -> None:
     assert ([(1, "x"), (2, "y")], np.int64) == (joined.rows(), joined["a"].dtype)
     assert a is Columns.concat([a])
     assert a.with_column("c", [5]).rows() == [(1, "x", 5)]
+
+
+@pytest.mark.parametrize("values", [[], [3], [2, 1, 2, 2, -5], [[1, 2], [2, 7]], [True, False, True]])
+def test_unique_values_are_those_of_numpy(values: list[Any]) -> None:
+    """Each value once, in order, of whatever shape they come."""
+    given = np.array(values, dtype=np.int64)
+    assert np.unique(given).tolist() == unique_values(given).tolist()
+
+
+def test_unique_values_load_nothing() -> None:
+    """Masked arrays, which take longer to load than most questions take to answer, stay unloaded."""
+    code = "import sys, numpy as np\nfrom registry.model.columns import *\nunique_values(np.arange(3))\nassert 'numpy.ma' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

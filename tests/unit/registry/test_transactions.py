@@ -124,5 +124,7 @@ def test_temporary_tables_do_not_outlive_their_question(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             tx.insert_rows("baseline", Columns({"kind": ["k"], "key": [b"k"], "digest": [None]}))
         left = registry._database.driver.execute("SELECT name FROM sqlite_temp_schema").fetchall()
+        counts = registry._database.driver.execute("SELECT tbl FROM temp.sqlite_stat1").fetchall()
 
-        assert left == []
+        assert left == [("sqlite_stat1",)]
+        assert counts == []

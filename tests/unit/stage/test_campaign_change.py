@@ -200,3 +200,23 @@ def test_a_graph_on_another_file_system_is_put_back(layout: Layout) -> None:
     finally:
         other.unlink()
     assert load_state(layout.state) == NEW
+
+
+def test_what_goes_to_another_file_system_goes_there_last(layout: Layout, tmp_path: Path) -> None:
+    """Until the change is done the new content waits beside the state; a failure leaves the old one where it is."""
+    place, uri = tmp_path / "there.qg", f"file://{tmp_path / 'there.qg'}"
+    place.write_text("old")
+
+    def fail(change: Change) -> None:
+        change.beside_uri(uri).write_text("new")
+        assert (place.read_text(), Path(change.current_uri(uri)).read_text()) == ("old", "new")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), changing(layout) as change:
+        fail(change)
+    assert place.read_text() == "old"
+    with changing(layout) as change:
+        change.beside_uri(uri).write_text("new")
+
+    assert place.read_text() == "new"
+    assert [p.name for p in layout.root.iterdir() if "upload" in p.name] == []

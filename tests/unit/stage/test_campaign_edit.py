@@ -128,6 +128,28 @@ def test_which_run_is_written() -> None:
         choose_run(USED, new_run=True, continue_run=True, taken=_taken)
 
 
+def test_a_new_run_takes_the_place_of_others() -> None:
+    """--replace drops the current run, or else the newest past one; --restart all; the names they had are not used again."""
+    named = USED.with_collections(next_run="%c/%n", counter=1)
+    state, run = choose_run(named, replace=True, taken=named.collections.created.__contains__)
+
+    assert run == "deep/4"
+    assert state.collections.stack == (run, "deep/2", "deep/1", "a", "b")
+    assert choose_run(finish_run(named), replace=True, taken=_taken)[0].collections.past_runs == (
+        "deep/2",
+        "deep/1",
+    )
+    state, run = choose_run(named, restart=True, taken=named.collections.created.__contains__)
+
+    assert state.collections.stack == (run, "a", "b")
+    assert set(USED.collections.created) < set(state.collections.created)
+    assert choose_run(NEW, restart=True, taken=_taken)[0].collections.past_runs == ()
+    with pytest.raises(UsageError, match="no run to replace"):
+        choose_run(NEW, replace=True, taken=_taken)
+    with pytest.raises(UsageError, match="--replace and --restart contradict"):
+        choose_run(USED, replace=True, restart=True, taken=_taken)
+
+
 def test_settings_go_into_the_local_pipeline() -> None:
     """-c makes a section for its label, and replaces an override of the same setting."""
     once = edit_document({}, {"config": ["a:x.y=1", "a:z=[1, 2]", "b:s=text"]})

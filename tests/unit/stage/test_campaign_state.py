@@ -25,7 +25,15 @@ FULL = CampaignState(
         counter=3,
         created=("deep/1", "deep/2", "deep"),
     ),
-    quantum_graph=GraphEntry("deep.qg", ("deep/1", "HSC/raw", "HSC/calib"), "abc", "visit = 1"),
+    quantum_graph=GraphEntry(
+        "deep.qg",
+        ("deep/1", "HSC/raw", "HSC/calib"),
+        "abc",
+        "visit = 1",
+        "ids.csv",
+        ("CAMPAIGN", "u/*"),
+        {"HSC/raw": "12"},
+    ),
 )
 
 
@@ -74,6 +82,14 @@ def test_a_new_campaign_has_the_default_collections(tmp_path: Path) -> None:
     }
 
 
+def test_a_file_of_before_has_no_digests(tmp_path: Path) -> None:
+    """What came later may be absent: nothing was skipped, and nothing is known of what collections held."""
+    later = ("quantum_graph.skip_existing_in", "quantum_graph.digests")
+    entry = load_state(_broken(tmp_path / "s", {}, later)).quantum_graph
+
+    assert ((), {}) == (entry.skip_existing_in, entry.digests)
+
+
 def test_an_absent_current_run_means_none(tmp_path: Path) -> None:
     """``current_run`` absent and null are the same."""
     assert (
@@ -103,6 +119,10 @@ def test_an_absent_current_run_means_none(tmp_path: Path) -> None:
         ({"quantum_graph": 7}, "quantum_graph"),
         ({"quantum_graph.uri": 7}, "quantum_graph.uri"),
         ({"quantum_graph.extra": 7}, "quantum_graph.extra"),
+        ({"quantum_graph.skip_existing_in": "RUN"}, "quantum_graph.skip_existing_in"),
+        ({"quantum_graph.skip_existing_in": [""]}, "quantum_graph.skip_existing_in"),
+        ({"quantum_graph.digests": []}, "quantum_graph.digests"),
+        ({"quantum_graph.digests": {"a": 1}}, "quantum_graph.digests"),
         ({"extra": 7}, "extra"),
     ],
 )

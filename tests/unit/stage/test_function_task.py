@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -48,6 +49,59 @@ def split(clean: Any, data_id: Any, at: float) -> dict[str, Any]:
 def facts() -> dict[str, int]:
     """Give a mapping as the one output."""
     return {"n": 1}
+
+
+@task(
+    dimensions="station",
+    inputs={"clean": Input("clean", "Json")},
+    outputs={
+        "table": Output("table", "Text"),
+        "parts": Output("parts", "FileSet", minimum=0),
+        "n": Output("n", "Json"),
+    },
+)
+def report(clean: list[int], table: Path, parts: Path, each: bool = True) -> int:
+    """Write a table and a file an item; return how many."""
+    if clean:
+        table.write_text(" ".join(map(str, clean)))
+    for i, x in enumerate(clean if each else ()):
+        (parts / f"{i}.txt").write_text(str(x))
+    return len(clean)
+
+
+def test_a_function_writes_the_outputs_that_it_is_handed_paths_of(tmp_path: Path) -> None:
+    """An output that is a parameter of type Path is a place: the file, or the directory's files, become the dataset."""
+    made, quantum = report.task_class(), make_quantum(report.task_class(), {"station": "x"})
+    repo = MemoryRepo({quantum.inputs["clean"][0]: [4, 5]})
+    made.run_quantum(quantum, repo)
+    (table,), (parts,), (n,) = (quantum.outputs[name] for name in ("table", "parts", "n"))
+
+    assert repo.objects[table] == "4 5"
+    assert [(name, repo.objects[parts].text(name)) for name in repo.objects[parts]] == [
+        ("0.txt", "4"),
+        ("1.txt", "5"),
+    ]
+    assert repo.objects[n] == 2
+    assert made.config.to_document() == {"each": True}
+    # In a notebook the places are given.
+    (tmp_path / "p").mkdir()
+    assert made.run(clean=[1], table=tmp_path / "t", parts=tmp_path / "p").n == 1
+    assert (tmp_path / "t").read_text() == "1"
+
+
+def test_an_output_that_was_not_written_is_named() -> None:
+    """A required file that is not there fails, and nothing is written; an optional directory may stay empty."""
+    quantum = make_quantum(report.task_class(), {"station": "x"})
+    repo = MemoryRepo({quantum.inputs["clean"][0]: []})
+    with pytest.raises(PipelineError) as caught:
+        report.task_class().run_quantum(quantum, repo)
+    assert caught.value.code == "missing-output"
+    assert "'table'" in str(caught.value)
+    assert len(repo.objects) == 1
+
+    repo = MemoryRepo({quantum.inputs["clean"][0]: [7]})
+    report.task_class({"each": False}).run_quantum(quantum, repo)
+    assert quantum.outputs["parts"][0] not in repo.objects
 
 
 def test_a_decorated_function_is_called_as_before() -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from registry.errors import NotFoundError, PipelineError, UsageError
 from registry.model.dataset_type import DatasetType
-from stage.graph.build import build_from_view
+from stage.graph.building.build import build_from_view
+from stage.graph.building.plan import make_plan
+from stage.graph.building.question import Question
 from stage.graph.layout import Header
-from stage.graph.plan import make_plan
-from stage.graph.question import Question
 from tests.graph_helpers import (
     SHOT_CHIP,
     MemoryView,
@@ -237,6 +237,30 @@ def test_an_unregistered_input_is_named_with_its_reader():
     with pytest.raises(NotFoundError, match="'raw', which task0 reads") as caught:
         build(chain_nodes(1))
     assert caught.value.code == "dataset-type-not-registered"
+
+
+def test_tasks_that_only_read_the_same_do_not_limit_each_other():
+    """Each has all quanta that its own inputs allow."""
+    alone = node("alone", SHOT_CHIP, RAW, connection("image", "output", SHOT_CHIP))
+    masked = node(
+        "masked",
+        SHOT_CHIP,
+        RAW,
+        connection("mask", "input", SHOT_CHIP),
+        connection("clean", "output", SHOT_CHIP),
+    )
+    graph = build([alone, masked], raw=all_of("raw", SHOT_CHIP), mask=all_of("mask", SHOT_CHIP, [0, 1]))
+    assert graph.counts() == {"alone": ROWS.unique(SHOT_CHIP).n_rows, "masked": 2}
+
+
+def test_an_optional_input_need_not_be_registered():
+    """There just is none of it."""
+    optional = connection("mask", "input", SHOT_CHIP, minimum=0)
+    task = node("clean", SHOT_CHIP, RAW, optional, connection("image", "output", SHOT_CHIP))
+    graph = build([task], raw=all_of("raw", SHOT_CHIP))
+    quanta = graph.quanta(graph.quanta_of("clean").tolist())
+    assert quanta
+    assert all(len(q.inputs["mask"]) == 0 and len(q.inputs["raw"]) == 1 for q in quanta)
 
 
 @pytest.mark.parametrize("registered", [kind("raw", SHOT), kind("raw", SHOT_CHIP, "Text")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stage.graph.encoding import KINDS, column_kind, decode, encode
+from stage.graph.file.encoding import KINDS, column_kind, decode, encode
 from stage.graph.table import Csr
 
 

@@ -12,6 +12,7 @@ import pytest
 import zstandard
 from blake3 import blake3
 
+from stage.graph.changing.extend import extend
 from stage.graph.graph import QuantumGraph
 from tests.graph_helpers import chain_graph
 
@@ -24,12 +25,14 @@ class PlainReader:
 
     def __init__(self, path: Path) -> None:
         self.data = path.read_bytes()
-        assert self.data.startswith(MAGIC + struct.pack("<II", 1, 0))
+        self.version = self.data[8]
+        assert self.version in {1, 2}
+        assert self.data.startswith(MAGIC + struct.pack("<II", self.version, 0))
         trailer = self.data[-112:]
         assert trailer.endswith(MAGIC)
         self.check(trailer[:88], trailer[88:104])
         version, _, size = struct.unpack_from("<IIQ", trailer)
-        assert (1, len(self.data)) == (version, size)
+        assert (self.version, len(self.data)) == (version, size)
         sections, end = {}, len(self.data) - 112
         for i, name in reversed(list(enumerate(("documents", "directory", "header")))):
             length, digest = struct.unpack_from("<Q16s", trailer, 16 + 24 * i)
@@ -127,9 +130,9 @@ class PlainReader:
                 values.append((values[-1] + step + k) % MODULUS)
         return [v - MODULUS if v >= MODULUS // 2 else v for v in values], at + count * width
 
-    def derived(self, n: int) -> bytes:
-        """Return the id that belongs to an ordinal."""
-        g = bytes.fromhex(self.header["id"])
+    def derived(self, n: int, graph_id: str = "") -> bytes:
+        """Return the id that belongs to an ordinal, of this graph or of another."""
+        g = bytes.fromhex(graph_id or self.header["id"])
         low = int.from_bytes(g[8:], "big") % 2**62
         fold = (low ^ low >> 26 ^ low >> 52) % 2**26
         head = 0x8000 | int.from_bytes(g[6:8], "big") & 0x0FFF
@@ -176,6 +179,26 @@ def test_ids_are_derived(pair):
     quantum = graph.quantum(17)
     assert quantum.id == plain.derived(2**35 + 17)
     assert quantum.outputs["result"][0].id == plain.derived(quantum.outputs["result"][0].ordinal)
+
+
+def test_ids_of_a_graph_that_grew_are_those_that_they_were(tmp_path):
+    """In form 2, each row names the graph and the ordinal that its id follows from."""
+    small, large = chain_graph(n_shots=2, run="out/1"), chain_graph(n_shots=4, run="out/1")
+    graph = extend(
+        small.retarget("out/1", bytes(range(16, 32))), large.retarget("out/1", bytes(range(32, 48)))
+    )
+    graph.save(tmp_path / "some.qg")
+    plain = PlainReader(tmp_path / "some.qg")
+    assert (2, graph.n_quanta) == (plain.version, large.n_quanta)
+    origins = plain.header["origins"]
+    assert len(origins) == 2
+    for label, _, _, n, offset in plain.layout["tasks"]:
+        rows = plain.table(f"quantum-id/{label}")
+        ids = [
+            plain.derived(2**35 + ordinal, origins[place])
+            for place, ordinal in zip(rows["origin"], rows["ordinal"], strict=True)
+        ]
+        assert ids == [graph.quantum(offset + i).id for i in range(n)]
 
 
 def _values(table: Any) -> dict[str, list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stage.graph.prune import DraftConnection, DraftTask, prune, surviving
+from stage.graph.building.prune import DraftConnection, DraftTask, prune, surviving
 from stage.graph.table import Csr
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from registry.model.columns import Columns
-from stage.graph.relate import DataIdRows, concat_columns, match_rows
+from stage.graph.building.relate import DataIdRows, concat_columns, match_rows
 from stage.graph.table import Coded, Csr, Table, code_column, distinct, row_codes
 
 INSTRUMENTS = np.array(["b", "a", "b", "c"], dtype=object)

@@ -93,6 +93,110 @@ def test_a_pipeline_file_is_read(write: Any) -> None:
     assert pipeline.node("b").config == {"size": 2, "band": "i"}
 
 
+@pytest.mark.parametrize(
+    ("selection", "labels"),
+    [
+        (">=b", "bc"), (">b", "c"), ("<=b", "ab"), ("<b", "a"), ("<c&>a", "b"), ("~b", "ac"), ("~>=b", "a"),
+        ("late-ones,<b", "ac"), ("<=early", "ab"), (">early", "c"), (" a , c ", "ac"),
+    ],
+)  # fmt: skip
+def test_selection_by_what_comes_before_or_after(write: Any, selection: str, labels: str) -> None:
+    """Ancestors, descendants, what two words share and what a word leaves out can be selected."""
+    assert Pipeline.load(f"{write(ABC)}#{selection}").labels == tuple(labels)
+
+
+def test_a_selection_of_nothing_is_refused(write: Any) -> None:
+    """A selection that leaves no task says so, and one of an unknown label offers the nearest."""
+    path = write(ABC)
+
+    assert failure(f"{path}#<a").code == "empty-selection"
+    assert "late-ones" in failure(f"{path}#>=late-one").hint
+    assert failure(f"{path}#a;b").code == "unknown-label"
+
+
+TWICE = """
+imports:
+  - {location: base.yaml, prefix: left_, parameters: {size: 3}}
+  - {location: base.yaml, prefix: right_}
+tasks:
+  left_b: {config: {band: z}}
+  d: {class: mytasks.C, config: {connections: {i0: left_b, i1: right_b, out: d}}}
+subsets: {ends: [left_b, right_b, d]}
+"""
+BASE = """
+parameters: {size: 2}
+tasks: {a: {class: mytasks.A, config: {size: parameters.size}}, b: mytasks.B}
+subsets: {all: [a, b]}
+contracts: [a.size == parameters.size]
+steps: [a, b]
+"""
+
+
+def test_a_pipeline_is_imported_twice_under_two_prefixes(write: Any) -> None:
+    """Labels, subsets, steps, parameters, contracts and what is made within get the prefix; what is read from outside does not."""
+    write(BASE, "base.yaml")
+    steps = "steps: [{label: one, tasks: [left_a, right_a]}, {label: two, tasks: [left_b, right_b, d]}]"
+    path = write(TWICE + steps)
+    pipeline = Pipeline.load(path)
+    wires = {n.label: {c.name: c.dataset_type for c in n.connections} for n in pipeline.nodes}
+
+    assert pipeline.labels == ("left_a", "left_b", "right_a", "right_b", "d")
+    assert pipeline.subsets["right_all"] == ("right_a", "right_b")
+    assert (wires["left_a"]["i0"], wires["left_a"]["out"]) == ("raw", "left_a")
+    assert (wires["right_b"]["i0"], wires["right_b"]["out"]) == ("right_a", "right_b")
+    assert wires["d"]["i0"] == "left_b"
+    assert wires["left_a"]["_metadata"] == "left_a_metadata"
+    assert (pipeline.node("left_a").config["size"], pipeline.node("right_a").config["size"]) == (3, 2)
+    assert pipeline.node("left_b").config["band"] == "z"
+    assert pipeline.with_config("parameters:right_size=9").node("right_a").config["size"] == 9
+    assert (
+        pipeline.with_config("left_b:connections.out=mine").node("left_b").connection("out").dataset_type
+        == "mine"
+    )
+    assert Pipeline.load(write(pipeline.to_yaml(), "flat.yaml")).fingerprint == pipeline.fingerprint
+    # A part of it keeps the names that the whole has.
+    part = Pipeline.load(f"{path}#left_b")
+    assert part.node("left_b").connection("i0").dataset_type == "left_a"
+
+
+def test_prefixes_of_imports_within_imports_add_up(write: Any) -> None:
+    """An import under a prefix within an import under a prefix has both, the outer one first."""
+    write(BASE, "base.yaml")
+    write(
+        "imports: {location: base.yaml, prefix: in_}\ntasks: {c: {class: mytasks.C, config: {connections: {i0: in_b, i1: in_a}}}}\nsteps: []",
+        "mid.yaml",
+    )
+    pipeline = Pipeline.load(
+        write(
+            "imports: {location: 'mid.yaml#~in_b&~c,c,in_b', prefix: out_}\nsteps: [out_in_a, {label: rest, tasks: [out_in_b, out_c]}]"
+        )
+    )
+    wires = {n.label: {c.name: c.dataset_type for c in n.connections} for n in pipeline.nodes}
+
+    assert wires["out_in_b"] | {} == {
+        "i0": "out_in_a", "out": "out_in_b", "_metadata": "out_in_b_metadata", "_log": "out_in_b_log", "_config": "out_in_b_config",
+    }  # fmt: skip
+    assert (wires["out_c"]["i0"], wires["out_c"]["i1"], wires["out_c"]["out"]) == (
+        "out_in_b",
+        "out_in_a",
+        "out_c",
+    )
+    assert pipeline.node("out_in_a").config["size"] == 2
+
+
+def test_a_prefix_that_cannot_be_one_is_refused(write: Any) -> None:
+    """Labels begin with the prefix, so it is made of their letters; without one the second import is refused."""
+    write(BASE, "base.yaml")
+
+    assert failure(write("imports: {location: base.yaml, prefix: 'a b'}")).code == "bad-label"
+    error = failure(write("imports: [base.yaml, {location: base.yaml, prefix: x_}, base.yaml]"))
+    assert error.code == "imported-twice"
+    assert "prefix" in error.hint
+    assert (
+        failure(write("imports: {location: base.yaml, parameters: {sise: 1}}")).hint == "Did you mean 'size'?"
+    )
+
+
 def test_selection_by_label_and_subset(write: Any) -> None:
     """#label,subset takes a part; subsets and contracts shrink with it."""
     path = write(ABC)
@@ -120,7 +224,7 @@ def test_selection_by_label_and_subset(write: Any) -> None:
         ("tasks: {a: mytasks.A}\nsubsets: {s: [b]}", "names 'b', which is no task", None),
         ("tasks: {a: mytasks.A}\nsubsets: {a: [a]}", "both a task and a subset", ""),
         ("tasks: {a: mytasks.A}\nsubsets: {s: {subset: [a], doc: x}}", "unknown key 'doc'", None),
-        ("tasks: {a: mytasks.A}\nsteps: [s]", "step 's' is no subset", None),
+        ("tasks: {a: mytasks.A}\nsteps: [s]", "has no task or subset 's'", None),
         ("tasks: {a: mytasks.A}\ncontracts: [z.size == 1]", "names 'z', which is no task", None),
         ("tasks: {a: mytasks.A}\ncontracts: ['a.size ==']", "is not an expression", None),
         ("tasks: {a: {shell: ''}}", "'shell' should be the text of a script", ""),
@@ -333,15 +437,39 @@ def test_settings_come_from_files_then_python_then_config(write: Any) -> None:
     assert Pipeline.load(write(base % python)).node("a").config == {"size": 4, "band": "i"}
 
 
-def test_several_steps_are_refused_until_one_is_chosen(write: Any) -> None:
-    """A graph holds one step: with several the error names them, and a selection answers it."""
-    path = write("tasks: {a: mytasks.A, b: mytasks.B}\nsubsets: {s: [a], t: [b]}\nsteps: [s, t]")
-    error = failure(path)
+def test_steps_are_subsets_tasks_or_mappings(write: Any) -> None:
+    """A step names a subset or a task, or lists its own; it can be selected like a subset, and is written back."""
+    text = "tasks: {a: mytasks.A, b: mytasks.A, c: mytasks.A}\nsubsets: {s: [a]}\nsteps: [s, b, {label: t, tasks: [c]}]"
+    text = text.replace("b: mytasks.A", "b: {class: mytasks.A, config: {connections.out: x}}")
+    text = text.replace("c: mytasks.A", "c: {class: mytasks.A, config: {connections.out: y}}")
+    path = write(text)
+    pipeline = Pipeline.load(path)
 
-    assert error.code == "several-steps"
-    assert "(s, t)" in str(error)
-    assert error.hint == "Choose one: p.yaml#s"
-    assert [n.label for n in Pipeline.load(f"{path}#t").nodes] == ["b"]
+    assert [(s.label, s.tasks) for s in pipeline.steps] == [("s", ("a",)), ("b", ("b",)), ("t", ("c",))]
+    assert Pipeline.load(f"{path}#t").labels == ("c",)
+    assert pipeline.step("t").labels == ("c",)
+    assert pipeline.first.labels == ("a",)
+    assert Pipeline.load(write(pipeline.to_yaml(), "again.yaml")).steps == pipeline.steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "code"),
+    [
+        ("[{label: s, tasks: [a]}, {label: t, tasks: [b]}]\ntasks: {a: mytasks.A, b: mytasks.B}", ""),
+        ("[{label: s, tasks: [a]}, {label: t, tasks: [a, b]}]\ntasks: {a: mytasks.A, b: mytasks.B}", "task-in-two-steps"),
+        ("[{label: s, tasks: [b]}, {label: t, tasks: [a]}]\ntasks: {a: mytasks.A, b: mytasks.B}", "step-order"),
+        ("[{label: s, tasks: [a]}, {label: t, tasks: [b]}]\ntasks: {a: mytasks.A, b: mytasks.B, c: mytasks.C}", "task-in-no-step"),
+        ("[{label: a, tasks: [b]}]\ntasks: {a: mytasks.A, b: mytasks.B}", "bad-label"),
+        ("[{label: s, task: [b]}]\ntasks: {a: mytasks.A, b: mytasks.B}", "unknown-key"),
+    ],
+)  # fmt: skip
+def test_steps_that_cannot_be_run_are_refused(write: Any, steps: str, code: str) -> None:
+    """Each task is in one step and reads nothing that a later step makes; otherwise the error names task and steps."""
+    path = write(f"steps: {steps}")
+    if code:
+        assert failure(path).code == code
+    else:
+        assert len(Pipeline.load(path).nodes) == 2
 
 
 def test_user_modules_never_shadow_installed_ones(write: Any, tmp_path: Path) -> None:

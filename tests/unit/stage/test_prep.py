@@ -8,8 +8,8 @@ import pytest
 
 from registry.errors import ConflictError
 from stage.execution.prep import config_differences, package_versions, prepare_run
-from stage.graph.build import build
-from stage.graph.view import BuildView
+from stage.graph.building.build import build
+from stage.graph.building.view import BuildView
 from tests.execution_lab import chain, make_lab
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from registry.errors import PipelineError
+from stage.pipeline.describe import SettingOrigin, describe_settings
 from stage.pipeline.pipeline import Pipeline
 from stage.pipeline.struct import NoWorkFound
 from stage.pipeline.testing import MemoryRepo, make_quantum
@@ -311,3 +312,16 @@ def test_a_flood_of_lines_is_logged_as_blocks(caplog: pytest.LogCaptureFixture) 
 
     assert lines == [str(n) for n in range(1, 20001)]
     assert len(caplog.messages) < 2000
+
+
+def test_settings_of_a_script_go_by_the_names_that_change_them(tmp_path: Path) -> None:
+    """``describe_settings`` and ``diff`` say ``factor``, as ``-c count:factor=2`` does; the script itself is no setting."""
+    (tmp_path / "p.yaml").write_text(
+        "tasks: {count: {shell: 'true', dimensions: [station], outputs: {n: {dataset_type: n}}, config: {factor: 1}}}"
+    )
+    before = Pipeline.load(str(tmp_path / "p.yaml"))
+    after = before.with_config("count:factor=2")
+
+    assert describe_settings(after, "count") == [SettingOrigin("factor", 2, 1, "-c count:factor")]
+    assert describe_settings(before, "count")[0].origin.startswith(str(tmp_path / "p.yaml"))
+    assert after.diff(before) == ["count:factor: 2 against 1"]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from registry.errors import IntegrityError, NotFoundError, UsageError
-from sync.storage import decode, formatter, storage_class, storage_classes
+from registry.model.columns import Columns
+from sync.storage import convert, decode, formatter, is_readable_as, storage_class, storage_classes
 
 
 def test_each_storage_class_has_its_formatter() -> None:
@@ -47,6 +48,29 @@ def test_class_decides_what_is_in_memory() -> None:
 
     assert isinstance(decode(data, "parquet", "ArrowTable", "x"), pa.Table)
     assert isinstance(decode(data, "parquet", "DataFrame", "x"), pd.DataFrame)
+
+
+def test_a_table_is_read_as_columns_and_back() -> None:
+    """Nulls stay what they are: no number that is not known becomes one."""
+    pa = pytest.importorskip("pyarrow")
+    data = formatter("parquet").encode(pa.table({"a": [1, 2], "b": [1.5, None], "c": ["x", "y"]}))
+    columns = decode(data, "parquet", "Columns", "x")
+
+    assert isinstance(columns, Columns)
+    assert columns.rows() == [(1, 1.5, "x"), (2, None, "y")]
+    assert convert(columns, "ArrowTable").equals(pa.table({"a": [1, 2], "b": [1.5, None], "c": ["x", "y"]}))
+    assert formatter("parquet").encode(columns) == data
+
+
+def test_a_class_says_what_it_can_be_read_from() -> None:
+    """Tables as tables, plain values as plain values, and nothing across."""
+    assert is_readable_as("ArrowTable", "Columns")
+    assert is_readable_as("Yaml", "Json")
+    assert is_readable_as("FitsImage", "FitsImage")
+    assert not is_readable_as("Json", "Text")
+    assert not is_readable_as("NumpyArray", "FitsImage")
+    with pytest.raises(NotFoundError, match="no storage class 'Jsn'"):
+        is_readable_as("Json", "Jsn")
 
 
 def test_artifact_decides_how_it_is_read() -> None:
