@@ -1,4 +1,8 @@
-"""A real S3 server for tests: one of your own (``STAGE_TEST_S3``), or a Ceph gateway, or moto's; skipped where there is none."""
+"""A real S3 server for tests: moto's, or what ``STAGE_TEST_S3`` says; skipped where there is none.
+
+``STAGE_TEST_S3=ceph`` starts a Ceph gateway (root, with ``ceph-mon``, ``ceph-osd`` and ``radosgw`` installed); a URL
+``http://KEY:SECRET@HOST:PORT`` is that of a server that runs already.
+"""
 
 from __future__ import annotations
 
@@ -218,15 +222,18 @@ def s3_server() -> Iterator[str]:
     """Return ``http://KEY:SECRET@HOST:PORT`` of an S3 server."""
     if find_spec("s3fs") is None:
         pytest.skip("no s3fs (pip install 'stage[s3]')")
-    if external := os.environ.get(_EXTERNAL):
-        yield external
-        return
-    if os.getuid() == 0 and all(map(shutil.which, _CEPH)):
+    wanted = os.environ.get(_EXTERNAL, "")
+    if wanted == "ceph":
+        if missing := [name for name in _CEPH if shutil.which(name) is None]:
+            pytest.skip(f"no {', '.join(missing)} for {_EXTERNAL}=ceph")
         with _ceph() as url:
             yield url
         return
+    if wanted:
+        yield wanted
+        return
     if find_spec("moto") is None or find_spec("flask") is None:
-        pytest.skip(f"no S3 server: neither radosgw nor moto is installed, and {_EXTERNAL} is not set")
+        pytest.skip(f"no S3 server: moto is not installed, and {_EXTERNAL} is not set")
     with _moto() as url:
         yield url
 
