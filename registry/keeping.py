@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from registry.lookups import session_of
 from registry.sql import keeping
 
 if TYPE_CHECKING:
     from registry.change import Change
     from registry.snapshot import Snapshot
-    from registry.sql.session import Session
 
 __all__ = ["Counts", "artifact_uris", "count_all", "database_bytes", "holders", "remove"]
 
@@ -56,7 +56,7 @@ def count_all(snapshot: Snapshot) -> Counts:
     Counts
         From three statements, whatever the numbers.
     """
-    session = _session(snapshot)
+    session = session_of(snapshot)
     elements = [e.name for e in snapshot.universe.elements.values() if e.has_table]
     found = keeping.count_rows(
         session, [*(f"dim_{name}" for name in elements), "dataset", "push_ledger", "campaign"]
@@ -82,7 +82,7 @@ def database_bytes(snapshot: Snapshot) -> int:
     int
         Bytes.
     """
-    return keeping.database_bytes(_session(snapshot))
+    return keeping.database_bytes(session_of(snapshot))
 
 
 def artifact_uris(snapshot: Snapshot) -> list[str]:
@@ -98,7 +98,7 @@ def artifact_uris(snapshot: Snapshot) -> list[str]:
     list of str
         URIs as they are recorded, in no order.
     """
-    return keeping.artifact_uris(_session(snapshot))
+    return keeping.artifact_uris(session_of(snapshot))
 
 
 def holders(snapshot: Snapshot, ids: Sequence[bytes]) -> dict[str, int]:
@@ -116,7 +116,7 @@ def holders(snapshot: Snapshot, ids: Sequence[bytes]) -> dict[str, int]:
     dict of str to int
         Collection (the RUNs that own them among them) to number; chains hold none.
     """
-    return keeping.holders(_session(snapshot), ids)
+    return keeping.holders(session_of(snapshot), ids)
 
 
 def remove(
@@ -147,8 +147,4 @@ def remove(
     (int, set of str)
         Rows deleted, and those of the URIs that artifacts of other datasets have too.
     """
-    return keeping.remove(_session(change), ids, uris, purge=purge, refuse=refuse)
-
-
-def _session(snapshot: Snapshot) -> Session:
-    return snapshot._session  # noqa: SLF001 - the other half of the same class, kept apart for its readers
+    return keeping.remove(session_of(change), ids, uris, purge=purge, refuse=refuse)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry.collection_lookups import CollectionLookups
 from registry.model.collections import CollectionType
@@ -14,7 +14,10 @@ from registry.model.refs import DatasetRef
 from registry.model.times import Timespan
 from registry.sql import bulk_lookups, calibrations, data_ids, dataset_types, datasets, plain
 
-__all__ = ["Lookups"]
+if TYPE_CHECKING:
+    from registry.sql.session import Session
+
+__all__ = ["Lookups", "session_of"]
 
 
 class Lookups(CollectionLookups):
@@ -248,3 +251,19 @@ class Lookups(CollectionLookups):
             All columns, ordered by primary key.
         """
         return plain.read_table(self._session, name, equals)
+
+
+def session_of(lookups: Lookups) -> Session:
+    """Return the open transaction beneath a snapshot or a change, for other modules of this package.
+
+    Parameters
+    ----------
+    lookups : Lookups
+        The snapshot.
+
+    Returns
+    -------
+    Session
+        Its own.
+    """
+    return lookups._session  # noqa: SLF001 - the one way in; who uses the package has questions instead

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from registry.lookups import session_of
 from registry.model.columns import Columns
 from registry.queries.constraints import Constraints
 
@@ -102,7 +103,7 @@ def existing(
     from registry.sql.overlay_cut import Cut
     from registry.sql.overlay_known import Known
 
-    session = snapshot._session  # noqa: SLF001 - of one part
+    session = session_of(snapshot)
     found, path = find_type(session, dataset_type), search_path(session, collections)
     known, bound = Known(group.universe), _bound(group, asked)
     if asked.table is not None:
@@ -153,7 +154,7 @@ def data_ids(
     -----
     A statement for each element and each dataset type, and one for each kind of overlap.
     """
-    session = snapshot._session  # noqa: SLF001 - of one part
+    session = session_of(snapshot)
     if not local:
         return _answer(session, group, asked, limit)
     from registry.queries.statements import search_path
@@ -204,7 +205,7 @@ def record_keys(snapshot: Snapshot, element: str) -> Columns:
     """
     import sqlalchemy as sa
 
-    session = snapshot._session  # noqa: SLF001 - of one part
+    session = session_of(snapshot)
     table = session.schema.dimension(element)
     return session.fetch(sa.select(*(table.c[n] for n in snapshot.universe.elements[element].required)))
 
@@ -230,7 +231,7 @@ def count_copies(snapshot: Snapshot, kinds: Mapping[str, str]) -> dict[str, tupl
     """
     import sqlalchemy as sa
 
-    session = snapshot._session  # noqa: SLF001 - of one part
+    session = session_of(snapshot)
     base, count = session.schema["baseline"], sa.func.count()
     columns = []
     for i, (element, kind) in enumerate(kinds.items()):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry.errors import UsageError
+from registry.lookups import session_of
 from registry.model.collections import check_collection_name
 from registry.sql.engine import connect, parse_url
 
@@ -127,7 +128,7 @@ def database_user(snapshot: Snapshot) -> str | None:
     str or None
         A role of PostgreSQL; None for SQLite, which knows nobody.
     """
-    database = snapshot._session.database  # noqa: SLF001 - a part of the same package
+    database = session_of(snapshot).database
     if database.dialect.name != "postgresql":
         return None
     return str(database.query("SELECT current_user::text", [])[0][0])
@@ -146,7 +147,7 @@ def push_prefix(snapshot: Snapshot) -> str | None:
     str or None
         None for who is not limited; an empty text for who may make none.
     """
-    database = snapshot._session.database  # noqa: SLF001 - a part of the same package
+    database = session_of(snapshot).database
     if database.dialect.name != "postgresql":
         return None
     from registry.sql.roles import own_prefix

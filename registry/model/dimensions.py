@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -168,6 +168,25 @@ class DimensionUniverse:
     def in_time(self) -> tuple[tuple[DimensionElement, ...], ...]:
         """Families of elements whose records have timespans, as `on_sky`."""
         return self._families(self.temporal_families, [e for e in self.elements.values() if e.timespan])
+
+    def temporal_element(self, known: Container[str]) -> DimensionElement | None:
+        """Return the element whose records tell the time of a data ID.
+
+        Parameters
+        ----------
+        known : container of str
+            The dimensions that are there.
+
+        Returns
+        -------
+        DimensionElement or None
+            The most precise one; None where no dimension has a time.
+        """
+        for family in self.in_time:
+            for element in reversed(family):
+                if element.has_table and all(n in known for n in element.required):
+                    return element
+        return None
 
     def _families(
         self, named: Mapping[str, tuple[str, ...]], elements: list[DimensionElement]

@@ -15,7 +15,7 @@ from registry.model.dimensions import DimensionElement
 from registry.model.in_time import Members, Times, first_in_time, row_in
 from registry.sql.calibrations import ambiguous
 from registry.sql.collections import Entry
-from registry.sql.data_ids import implying, temporal_element
+from registry.sql.data_ids import implying
 from registry.sql.dataset_types import TypeEntry
 from registry.sql.keys import with_checked_keys
 from registry.sql.members import VALID_BEGIN, VALID_END, dated_members, holding
@@ -123,7 +123,7 @@ def _records(session: Session, element: DimensionElement, rows: Columns, names: 
 
 def _times(session: Session, rows: Columns) -> tuple[Array, Array]:
     """Return begin and end of the time of each row: all time where no dimension tells it, equal where it has none."""
-    element = temporal_element(session.schema.universe, rows)
+    element = session.schema.universe.temporal_element(rows)
     if element is None:
         return np.full(rows.n_rows, _ALL_TIME.min), np.full(rows.n_rows, _ALL_TIME.max)
     begin, end = np.zeros(rows.n_rows, np.int64), np.zeros(rows.n_rows, np.int64)

@@ -14,7 +14,7 @@ from registry.model.dimensions import DimensionElement, DimensionGroup, Dimensio
 from registry.model.times import Timespan
 from registry.sql.session import Session
 
-__all__ = ["Completed", "complete", "implying", "temporal_element", "timespan_of"]
+__all__ = ["Completed", "complete", "implying", "timespan_of"]
 
 
 _INT_END = 2**63
@@ -210,28 +210,6 @@ def _no_record(element: DimensionElement, known: Mapping[str, Value]) -> DataIdE
     return DataIdError(f"there is no {element.name} {{{shown}}}", code="no-such-record")
 
 
-def temporal_element(universe: DimensionUniverse, known: Mapping[str, Any]) -> DimensionElement | None:
-    """Return the element whose records tell the time of a data ID.
-
-    Parameters
-    ----------
-    universe : DimensionUniverse
-        The dimensions.
-    known : mapping
-        The dimensions that are there.
-
-    Returns
-    -------
-    DimensionElement or None
-        The most precise one; None where no dimension has a time.
-    """
-    for family in universe.in_time:
-        for element in reversed(family):
-            if element.has_table and all(n in known for n in element.required):
-                return element
-    return None
-
-
 def timespan_of(session: Session, universe: DimensionUniverse, known: Mapping[str, Value]) -> Timespan | None:
     """Return the time of a data ID.
 
@@ -254,7 +232,7 @@ def timespan_of(session: Session, universe: DimensionUniverse, known: Mapping[st
     DataIdError
         If there is no such record.
     """
-    element = temporal_element(universe, known)
+    element = universe.temporal_element(known)
     if element is None:
         return None
     t = session.schema.dimension(element.name)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from registry.model.dimensions import DimensionElement, DimensionGroup
 from registry.query import bound
-from registry.sql.data_ids import temporal_element
 from registry.sql.members import MERGED, VALID_BEGIN
 from registry.sql.session import Session
 from registry.sql.sources import Sources
@@ -101,7 +100,7 @@ class Question:
         """The element whose records tell for which time members have to count; None where none says when it does."""
         if not any(m.dated for m in self.members):
             return None
-        return temporal_element(self.group.universe, dict.fromkeys(self.group.names))
+        return self.group.universe.temporal_element(self.group.names)
 
     def without(self, names: Collection[str]) -> Question:
         """Return the question about fewer dimensions: all that speaks of others is left out.

@@ -253,9 +253,7 @@ class BuildView(Sides):
 
         None where no dimension tells the time.
         """
-        from registry.sql.data_ids import temporal_element
-
-        element = temporal_element(self.universe, table)
+        element = self.universe.temporal_element(table)
         if element is None:
             return None
         begin, end = np.zeros(table.n_rows, np.int64), np.zeros(table.n_rows, np.int64)
