@@ -49,6 +49,21 @@ class Lookups(CollectionLookups):
         """
         return dataset_types.find_type(self._session, name).type
 
+    def known_types(self, names: Sequence[str]) -> dict[str, DatasetType]:
+        """Return those of some dataset types that there are.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Their names.
+
+        Returns
+        -------
+        dict of str to DatasetType
+            By name; one statement.
+        """
+        return {name: e.type for name, e in dataset_types.types_of(self._session, names).items()}
+
     def dataset_types(self, glob: str | Sequence[str] = "*") -> list[DatasetType]:
         """Return the dataset types that match.
 

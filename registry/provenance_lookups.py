@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from registry.lookups import Lookups
+from registry.comparing_lookups import ComparingLookups
 from registry.model.columns import Columns
-from registry.model.records import QUANTUM
-from registry.sql import lineage
+from registry.model.records import QUANTUM, Walk
+from registry.sql import lineage, walk
 
 __all__ = ["ProvenanceLookups"]
 
 
-class ProvenanceLookups(Lookups):
+class ProvenanceLookups(ComparingLookups):
     """The part of `registry.snapshot.Snapshot` that follows what came of what.
 
     Parameters
@@ -21,7 +21,7 @@ class ProvenanceLookups(Lookups):
         An open transaction.
     """
 
-    def lineage(self, ids: Sequence[bytes], *, up: bool = True, depth: int | None = None) -> Columns:
+    def walk(self, ids: Sequence[bytes], *, up: bool = True, depth: int | None = None) -> Walk:
         """Follow datasets or quanta to what they came from, or to what came of them.
 
         Parameters
@@ -35,14 +35,14 @@ class ProvenanceLookups(Lookups):
 
         Returns
         -------
-        Columns
-            `registry.sql.lineage.LINEAGE`: all that the quanta that were reached read and made.
+        Walk
+            What lies on the ways, each once.
 
         Notes
         -----
-        One statement.
+        Two statements for each quantum on the longest way.
         """
-        return lineage.lineage(self._session, ids, up=up, depth=depth)
+        return walk.walk(self._session, ids, up=up, depth=depth)
 
     def quanta_by_id(self, ids: Sequence[bytes], names: Sequence[str] = QUANTUM) -> Columns:
         """Return the last attempts at quanta.
@@ -60,21 +60,6 @@ class ProvenanceLookups(Lookups):
             These, ordered by id.
         """
         return lineage.quanta_by_id(self._session, ids, names)
-
-    def dataset_types_by_id(self, ids: Sequence[bytes]) -> Columns:
-        """Return what datasets are, without their data IDs.
-
-        Parameters
-        ----------
-        ids : sequence of bytes
-            Which; those that are not there are left out.
-
-        Returns
-        -------
-        Columns
-            ``id``, ``dataset_type``, ``run``; in no order.
-        """
-        return lineage.dataset_types_by_id(self._session, ids)
 
     def outcomes(self, run: str, *, task: str | None = None) -> Columns:
         """Return what became of a run's quanta, and no more.
@@ -98,8 +83,8 @@ class ProvenanceLookups(Lookups):
         """
         return lineage.outcomes(self._session, run, task)
 
-    def inputs_from_outside(self, run: str) -> Columns:
-        """Return the datasets of other collections that a run's quanta took.
+    def count_outcomes(self, run: str) -> Columns:
+        """Count a run's quanta by what became of them.
 
         Parameters
         ----------
@@ -109,33 +94,29 @@ class ProvenanceLookups(Lookups):
         Returns
         -------
         Columns
-            ``id``, ``dataset_type``, ``run``; each dataset once.
+            ``task``, ``status``, ``n``; the last attempt at each counts.
 
         Raises
         ------
         NotFoundError
             If there is no such run.
         """
-        return lineage.inputs_from_outside(self._session, run)
+        return lineage.count_outcomes(self._session, run)
 
-    def checksums(self, dataset_type: str, run: str) -> Columns:
-        """Return what a run holds of a dataset type, and no more than tells whether another run holds the same.
+    def artifacts_of_quanta(self, ids: Sequence[bytes], connection: str) -> Columns:
+        """Return the artifacts of what quanta made by one connection.
 
         Parameters
         ----------
-        dataset_type : str
-            The dataset type.
-        run : str
-            The RUN.
+        ids : sequence of bytes
+            The quanta.
+        connection : str
+            The connection.
 
         Returns
         -------
         Columns
-            The required dimensions, ``id`` and ``checksum`` (null where there is no artifact record), in no order.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such dataset type or run.
+            ``quantum_id``, ``uri``, ``size``, ``checksum``, ``formatter``, in no order; without datasets that have no
+            artifact.
         """
-        return lineage.checksums(self._session, dataset_type, run)
+        return lineage.artifacts_of_quanta(self._session, ids, connection)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionGroup
+from registry.model.records import QUANTUM
 from registry.provenance_lookups import ProvenanceLookups
 from registry.queries.constraints import Constraints, Join
-from registry.sql import dataset_types, datasets, marks, provenance, records
+from registry.sql import dataset_types, datasets, keyed_datasets, marks, provenance, records
 from registry.sql.collections import check_order
 
 if TYPE_CHECKING:
@@ -189,11 +190,19 @@ class Snapshot(ProvenanceLookups):
         QueryError
             If `where` is not understood.
         """
-        from registry.queries.statements import dataset_statement
-
         if find_first:
             check_order(collections)
         found, path = dataset_types.find_type(self._session, dataset_type), self._search(collections)
+        if (
+            find_first
+            and table is not None
+            and not (where or bind or data_id or order_by or limit is not None)
+        ):
+            holder = keyed_datasets.only_holder(self._session, found, path, table)
+            if holder is not None:
+                return keyed_datasets.keyed_datasets(self._session, found, holder, table, artifacts=artifacts)
+        from registry.queries.statements import dataset_statement
+
         asked = _asked(where, bind, data_id, table=table)
         with dataset_statement(
             self._session, found, path, asked,
@@ -262,6 +271,8 @@ class Snapshot(ProvenanceLookups):
         task: str | None = None,
         status: Sequence[str] | None = None,
         latest: bool = True,
+        data_id: Mapping[str, str] | None = None,
+        names: Sequence[str] = QUANTUM,
     ) -> Columns:
         """Return quanta that were executed.
 
@@ -275,13 +286,19 @@ class Snapshot(ProvenanceLookups):
             What became of them.
         latest : bool
             Whether only the last attempt at each counts.
+        data_id : mapping of str to str, optional
+            Values of their data IDs, as text. A few others may be among them, where a value looks like part of another.
+        names : sequence of str, optional
+            Columns of `registry.model.records.QUANTUM`; all by default.
 
         Returns
         -------
         Columns
-            `registry.model.records.QUANTUM`, ordered by id and attempt.
+            These, ordered by id and attempt.
         """
-        return provenance.quanta(self._session, runs, task, status, latest=latest)
+        return provenance.quanta(
+            self._session, runs, task, status, latest=latest, data_id=data_id, names=names
+        )
 
     def quantum_inputs(self, runs: Sequence[str]) -> Columns:
         """Return what the quanta of runs read.

@@ -15,6 +15,7 @@ __all__ = [
     "check_value",
     "format_values",
     "is_storable",
+    "lacking",
     "parse_assignments",
     "typed_assignments",
 ]
@@ -154,6 +155,28 @@ def typed_assignments(universe: DimensionUniverse, texts: list[str]) -> dict[str
     return out
 
 
+def lacking(group: DimensionGroup, names: list[str]) -> DataIdError:
+    """Return the error of a data ID that says too little.
+
+    Parameters
+    ----------
+    group : DimensionGroup
+        Its dimensions.
+    names : list of str
+        Those of which there is no value.
+
+    Returns
+    -------
+    DataIdError
+        To be raised.
+    """
+    return DataIdError(
+        f"data ID lacks {', '.join(names)} (dimensions {group})",
+        code="data-id-missing",
+        hint=f"Say which: {' '.join(f'{name}=VALUE' for name in names)}.",
+    )
+
+
 class DataId(Mapping[str, Value]):
     """Values of the required dimensions of a group.
 
@@ -204,9 +227,7 @@ class DataId(Mapping[str, Value]):
                 )
         missing = [n for n in group.required if n not in given]
         if missing:
-            raise DataIdError(
-                f"data ID lacks {', '.join(missing)} (dimensions {group})", code="data-id-missing"
-            )
+            raise lacking(group, missing)
         return cls(group, tuple(check_value(group.universe, n, given[n]) for n in group.required))
 
     def __getitem__(self, name: str) -> Value:

@@ -43,6 +43,8 @@ class Members(NamedTuple):
         that are valid always a thing has one at a position.
     begin, end : numpy.ndarray of int64
         Half-open; of no meaning where a member is valid always.
+    ids : numpy.ndarray
+        Which dataset each is: one may be valid in several spans.
     """
 
     code: Array
@@ -50,6 +52,7 @@ class Members(NamedTuple):
     dated: Array
     begin: Array
     end: Array
+    ids: Array
 
 
 def row_in(keys: list[Array], of: list[Array]) -> Array:
@@ -91,8 +94,8 @@ def first_in_time(asked: Times, held: Members) -> tuple[Array, Array]:
     Returns
     -------
     (numpy.ndarray, numpy.ndarray) of int64
-        For each thing the row of its member, -1 where there is none; and the row of another one that is valid for a
-        part of the time at the same position, -1 where there is none.
+        For each thing the row of its member, -1 where there is none; and the row of another dataset that is valid for
+        a part of the time at the same position, -1 where there is none.
 
     Notes
     -----
@@ -106,11 +109,22 @@ def first_in_time(asked: Times, held: Members) -> tuple[Array, Array]:
         rows = rows[np.lexsort((held.begin[rows], held.code[rows]))]
         still = np.flatnonzero((place > position) & (asked.begin < asked.end))
         first, count = _valid(Times(*(column[still] for column in asked)), held, rows)
-        hit, twice = count > 0, count > 1
+        hit, twice = count > 0, np.flatnonzero(count > 1)
         place[still[hit]] = position
         found[still[hit]] = rows[first[hit]]
-        other[still[twice]] = rows[first[twice] + 1]
+        if len(twice):
+            begin = first[twice]
+            change = _next_other(held.ids[rows], begin)
+            differs = change < begin + count[twice]
+            other[still[twice[differs]]] = rows[change[differs]]
     return found, other
+
+
+def _next_other(ids: Array, begin: Array) -> Array:
+    """Return for each of some places the next one where another dataset stands; the end where there is none."""
+    changes = np.cumsum(np.concatenate([[False], ids[1:] != ids[:-1]]))
+    place: Array = np.searchsorted(changes, changes[begin], side="right")
+    return place
 
 
 def _always(asked: Times, held: Members) -> Array:

@@ -6,9 +6,14 @@ same facts, with run and dataset type names replaced by local integers.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["ARTIFACT", "DATASET", "QUANTUM", "QUANTUM_INPUT", "QUANTUM_OUTPUT", "Artifact", "QuantumStatus"]
+if TYPE_CHECKING:
+    from registry.model.columns import Columns
+
+__all__ = [
+    "ARTIFACT", "DATASET", "QUANTUM", "QUANTUM_INPUT", "QUANTUM_OUTPUT", "Artifact", "QuantumStatus", "Walk",
+]  # fmt: skip
 
 DATASET = ("id", "dataset_type", "run")
 """One dataset; its data ID travels beside it as one column a dimension."""
@@ -56,3 +61,22 @@ class QuantumStatus:
     FAILED = "failed"
     BLOCKED = "blocked"
     COMPLETE = frozenset({SUCCEEDED, NO_WORK})
+
+
+class Walk(NamedTuple):
+    """All that lies on the ways in one direction.
+
+    Parameters
+    ----------
+    quanta : Columns
+        ``id``, ``run``, ``task``, ``status``; null but for the id where nothing is recorded of it.
+    datasets : Columns
+        ``id``, ``dataset_type``, ``run``; null but for the id of one that is not there any more.
+    read, made : Columns
+        ``quantum`` and ``dataset``, which are row numbers of these two, and ``was_read``.
+    """
+
+    quanta: Columns
+    datasets: Columns
+    read: Columns
+    made: Columns

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,9 @@ import numpy.typing as npt
 from registry.model.data_id import DataId
 from registry.model.dataset_type import DatasetType
 
-__all__ = ["DatasetRef", "derived_id", "derived_ids", "id_text", "new_id", "new_ids", "parse_id"]
+__all__ = [
+    "DatasetRef", "derived_id", "derived_ids", "derived_ordinals", "id_numbers", "id_text", "new_id", "new_ids", "parse_id",
+]  # fmt: skip
 
 _ORDINAL_BITS = 36
 _ORDINAL_MASK = (1 << _ORDINAL_BITS) - 1
@@ -170,6 +173,49 @@ def derived_id(graph_id: bytes, ordinal: int) -> bytes:
     """
     prefix, high = _prefix(graph_id)
     return prefix + (high | (ordinal & _ORDINAL_MASK)).to_bytes(8, "big")
+
+
+def id_numbers(ids: Iterable[bytes]) -> npt.NDArray[np.uint64]:
+    """Return ids as numbers.
+
+    Parameters
+    ----------
+    ids : iterable of bytes
+        16 bytes each.
+
+    Returns
+    -------
+    numpy.ndarray of uint64, shape (n, 2)
+        The first and the last 8 bytes of each, the most significant first.
+    """
+    return np.frombuffer(b"".join(ids), dtype=">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def derived_ordinals(
+    numbers: npt.NDArray[np.uint64], graph_id: bytes
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Say which ids are a graph's, and of which ordinals: what undoes `derived_ids`.
+
+    Parameters
+    ----------
+    numbers : numpy.ndarray of uint64, shape (n, 2)
+        The ids, from `id_numbers`.
+    graph_id : bytes
+        16 bytes of the graph's own id.
+
+    Returns
+    -------
+    is_derived : numpy.ndarray of bool, shape (n,)
+        Which of them are derived from the graph's.
+    ordinals : numpy.ndarray of int64
+        Their ordinals: one for each of those.
+    """
+    prefix, high = _prefix(graph_id)
+    bits = np.uint64(_ORDINAL_BITS)
+    mine = (numbers[:, 0] == np.uint64(int.from_bytes(prefix, "big"))) & (
+        numbers[:, 1] >> bits == np.uint64(high >> _ORDINAL_BITS)
+    )
+    return mine, (numbers[mine, 1] & np.uint64(_ORDINAL_MASK)).astype(np.int64)
 
 
 def _join(prefix: bytes, low: npt.NDArray[np.uint64]) -> list[bytes]:

@@ -19,6 +19,7 @@ __all__ = [
     "format_iso",
     "format_mjd",
     "parse_time",
+    "span_text",
     "tai_from_utc",
     "utc_from_tai",
 ]
@@ -125,6 +126,24 @@ def format_iso(tai_ns: int, scale: str = "tai") -> str:
     calendar = date.fromordinal(days + EPOCH_ORDINAL).isoformat()
     tail = f".{fraction:09d}".rstrip("0") if fraction else ""
     return f"{calendar}T{hour:02d}:{minute:02d}:{second + leap:02d}{tail}"
+
+
+def span_text(begin: int | None, end: int | None) -> str:
+    """Return a span as errors show it: ``2014-03-25T00:00:00 to 2014-04-01T00:00:00``.
+
+    Parameters
+    ----------
+    begin, end : int or None
+        TAI nanoseconds; None, or what an unbounded end is stored as, for none.
+
+    Returns
+    -------
+    str
+        In TAI.
+    """
+    first = "always" if begin in {None, UNBOUNDED_BEGIN} else format_iso(int(begin or 0))
+    last = "always" if end in {None, UNBOUNDED_END} else format_iso(int(end or 0))
+    return "always" if first == last == "always" else f"{first} to {last}"
 
 
 def format_mjd(tai_ns: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from registry.query import ast
 from registry.query.parser import parse
 
-__all__ = ["bare_names", "bind_names", "conditions"]
+__all__ = ["bare_names", "bind_names", "conditions", "spoken_of"]
 
 _WORD = re.compile(r"'[^']*'|\b(?:AND|OR)\b|[()]", re.IGNORECASE)
 
@@ -114,3 +114,26 @@ def bare_names(text: str) -> set[str]:
     parsed = parse(text)
     names = (n for n in _nodes(parsed.root if parsed else None) if isinstance(n, ast.Name))
     return {n.parts[0] for n in names if len(n.parts) == 1}
+
+
+def spoken_of(text: str) -> set[str]:
+    """Return the first parts of all names in an expression: elements, metadata, and values without a colon.
+
+    Parameters
+    ----------
+    text : str
+        An expression; may be blank.
+
+    Returns
+    -------
+    set of str
+        As written: of ``instrument.class_name = 'A'`` it is ``instrument``.
+
+    Raises
+    ------
+    QueryError
+        If it cannot be read.
+    """
+    parsed = parse(text) if text.strip() else None
+    names = (n for n in _nodes(parsed.root if parsed else None) if isinstance(n, ast.Name))
+    return {n.parts[0] for n in names}

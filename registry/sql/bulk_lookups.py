@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -166,5 +165,5 @@ def _held(
 def _members(codes: Array, held: Columns) -> Members:
     begin, end = held[VALID_BEGIN], held[VALID_END]
     dated = begin != np.array(None)
-    spans: list[Any] = [np.where(dated, column, 0).astype(np.int64) for column in (begin, end)]
-    return Members(codes, held["position"].astype(np.int64), dated, *spans)
+    first, last = (np.where(dated, column, 0).astype(np.int64) for column in (begin, end))
+    return Members(codes, held["position"].astype(np.int64), dated, first, last, held["id"])

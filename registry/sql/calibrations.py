@@ -14,7 +14,7 @@ from registry.model.collections import CollectionType
 from registry.model.columns import Columns, group_codes
 from registry.model.data_id import DataId
 from registry.model.refs import DatasetRef, id_text
-from registry.model.times import UNBOUNDED_BEGIN, UNBOUNDED_END, Timespan, format_iso
+from registry.model.times import Timespan, span_text
 from registry.sql.collections import Entry, names_of
 from registry.sql.dataset_types import TypeEntry
 from registry.sql.fixed_tables import IdType
@@ -22,28 +22,10 @@ from registry.sql.keys import key_text
 from registry.sql.members import VALID_BEGIN, VALID_END, dated_members
 from registry.sql.session import Session
 
-__all__ = ["ambiguous", "find_in_time", "first_found", "span_text"]
+__all__ = ["ambiguous", "find_in_time", "first_found"]
 
 _INT = sa.BigInteger
 _EXTRA = ("id", "run_id", "position", VALID_BEGIN, VALID_END)
-
-
-def span_text(begin: int | None, end: int | None) -> str:
-    """Return a span as errors show it: ``2014-03-25T00:00:00 to 2014-04-01T00:00:00``.
-
-    Parameters
-    ----------
-    begin, end : int or None
-        TAI nanoseconds; None, or what an unbounded end is stored as, for none.
-
-    Returns
-    -------
-    str
-        In TAI.
-    """
-    first = "always" if begin in {None, UNBOUNDED_BEGIN} else format_iso(int(begin or 0))
-    last = "always" if end in {None, UNBOUNDED_END} else format_iso(int(end or 0))
-    return "always" if first == last == "always" else f"{first} to {last}"
 
 
 def ambiguous(
@@ -114,8 +96,9 @@ def find_in_time(
             held.setdefault(number, []).append(tuple(row))
     for entry in entries:
         rows = held.get(entry.id, ())
-        if len(rows) > 1:
-            spans = sorted(((i, *dates) for i, _, *dates in rows), key=lambda row: row[1])
+        if len({i for i, *_ in rows}) > 1:
+            one_each = {i: (i, *dates) for i, _, *dates in rows}.values()
+            spans = sorted(one_each, key=lambda row: row[1])
             raise ambiguous(found, entry.name, data_id.values_tuple, spans)
         if rows:
             dataset_id, run_id, *_ = rows[0]
@@ -192,7 +175,7 @@ def first_found(
     with dated_members(session, found, entries, data_id) as held:
         member = Member(held.subquery("held"), required, _EXTRA)
         with dataset_query(session, found.type, member, **asked) as statement:
-            rows = session.fetch(_foremost(statement, required))
+            rows = _once(session.fetch(_foremost(statement, required)))
     _refuse_ambiguous(found, entries, rows)
     types = {**session.schema.dimension_types(required), "id": IdType(), "run_id": sa.Integer()}
     with session.stash(rows, types, key=["id"]) as stash:
@@ -206,6 +189,12 @@ def _foremost(statement: sa.Select[Any], names: Sequence[str]) -> sa.Select[Any]
     rank = sa.func.rank().over(partition_by=by or None, order_by=inner.c.position).label("place")
     ranked = sa.select(*inner.c, rank).subquery("ranked")
     return sa.select(*(c for c in ranked.c if c.name != "place")).where(ranked.c.place == 1)
+
+
+def _once(rows: Columns) -> Columns:
+    """Keep of each dataset one row: it may be valid in several spans."""
+    _, first = np.unique(group_codes([rows["id"]]), return_index=True)
+    return rows.take(np.sort(first))
 
 
 def _refuse_ambiguous(found: TypeEntry, entries: Sequence[Entry], rows: Columns) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from registry.errors import DataIdError, nearest
-from registry.model.data_id import DataId, Value, check_value, format_values
+from registry.model.data_id import DataId, Value, check_value, format_values, lacking
 from registry.model.dimensions import DimensionElement, DimensionGroup, DimensionUniverse
 from registry.model.times import Timespan
 from registry.sql.session import Session
@@ -66,7 +66,7 @@ def complete(session: Session, group: DimensionGroup, given: Mapping[str, Any]) 
     _imply(session, group, known)
     missing = [n for n in group.required if n not in known]
     if missing:
-        raise DataIdError(f"data ID lacks {', '.join(missing)} (dimensions {group})", code="data-id-missing")
+        raise lacking(group, missing)
     return Completed(DataId(group, tuple(known[n] for n in group.required)), known)
 
 

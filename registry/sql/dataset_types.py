@@ -11,10 +11,19 @@ import sqlalchemy as sa
 from registry.errors import ConflictError, NotFoundError, UsageError, nearest
 from registry.model.dataset_type import DatasetType
 from registry.sql.failures import damaged
+from registry.sql.long_lists import InLongList, list_text
 from registry.sql.session import Session
 from registry.sql.version import make_tables
 
-__all__ = ["TypeEntry", "all_types", "find_type", "register_type", "type_by_number", "types_matching"]
+__all__ = [
+    "TypeEntry",
+    "all_types",
+    "find_type",
+    "register_type",
+    "type_by_number",
+    "types_matching",
+    "types_of",
+]
 
 
 class TypeEntry(NamedTuple):
@@ -135,6 +144,30 @@ def find_type(session: Session, name: str) -> TypeEntry:
             hint=nearest(name, [e.type.name for e in all_types(session)]),
         )  # fmt: skip
     return found
+
+
+def types_of(session: Session, names: Sequence[str]) -> dict[str, TypeEntry]:
+    """Look dataset types up by name.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    names : sequence of str
+        Their names.
+
+    Returns
+    -------
+    dict of str to TypeEntry
+        Those that there are. One statement.
+    """
+    t = session.schema["dataset_type"]
+    rows = session.lookup(
+        "dataset-types-by-name",
+        lambda: _columns(session).where(InLongList(t.c.name, sa.bindparam("names", type_=sa.Text()))),
+        names=list_text(names),
+    )
+    return {e.type.name: e for e in (_entry(session, row) for row in rows)}
 
 
 def types_matching(session: Session, glob: str | Sequence[str]) -> list[TypeEntry]:

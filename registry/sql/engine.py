@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from registry.errors import StageError, UsageError
 from registry.model.columns import Columns
+from registry.sql.failures import translated
 
 __all__ = ["READ_TIMEOUT_S", "Database", "connect", "parse_url", "redacted", "sqlite_path"]
 
@@ -257,6 +258,22 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def cursor(self, text: str, values: Sequence[Any]) -> Any:
+        """Run a statement of a hot path.
+
+        Parameters
+        ----------
+        text : str
+            Compiled for this dialect.
+        values : sequence
+            Its positional parameters.
+
+        Returns
+        -------
+        cursor
+            The driver's, with rows to be fetched.
+        """
+
     def query(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Run a small statement of a hot path.
 
@@ -272,6 +289,8 @@ class Database(ABC):
         list of tuple
             The driver's rows.
         """
+        with translated(self.place):
+            return self.cursor(text, values).fetchall()  # type: ignore[no-any-return]
 
     @abstractmethod
     def stash(

@@ -208,8 +208,8 @@ class PostgresDatabase(Database):
         if texts:
             self.run(";\n".join(texts))
 
-    def query(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run a small statement of a hot path; the server keeps its plan when it comes again and again.
+    def cursor(self, text: str, values: Sequence[Any]) -> Any:
+        """Run a statement of a hot path; the server keeps its plan when it comes again and again.
 
         Parameters
         ----------
@@ -220,11 +220,10 @@ class PostgresDatabase(Database):
 
         Returns
         -------
-        list of tuple
-            The driver's rows.
+        cursor
+            The driver's, with rows to be fetched.
         """
-        with translated(self.place):
-            return HotCursor(self.driver).execute(text, values).fetchall()  # type: ignore[no-any-return]
+        return HotCursor(self.driver).execute(text, values)
 
     @contextlib.contextmanager
     def stash(

@@ -44,9 +44,12 @@ class SqliteDatabase(Database):
         The thread that may use it.
     timeout_s : float
         How long the driver waits for others now, in seconds.
+    leaves_nothing : bool
+        Whether the present transaction has nothing to undo: it only reads, and has made away with what it stashed.
     """
 
     timeout_s: float = READ_TIMEOUT_S
+    leaves_nothing: bool = False
 
     @property
     def url(self) -> str:
@@ -86,6 +89,7 @@ class SqliteDatabase(Database):
         with translated(self.place):
             self._wait_for(READ_TIMEOUT_S)
             self.driver.execute("BEGIN")
+            self.leaves_nothing = True
             try:
                 # A deferred BEGIN looks at nothing: the first read takes the state, and meets any trouble, here.
                 self.driver.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
@@ -109,6 +113,7 @@ class SqliteDatabase(Database):
         try:
             self._wait_for(timeout_s)
             self.driver.execute("BEGIN IMMEDIATE")
+            self.leaves_nothing = False
         except sqlite3.Error as exc:
             raise self._waited(exc, timeout_s) from exc
 
@@ -136,7 +141,8 @@ class SqliteDatabase(Database):
     def rollback(self) -> None:
         """End a transaction as if it had not been."""
         if self.in_transaction:
-            self.driver.execute("ROLLBACK")
+            # Where temporary tables have come and gone, to roll back is to read the whole schema anew.
+            self.driver.execute("COMMIT" if self.leaves_nothing else "ROLLBACK")
 
     def run(self, text: str) -> None:
         """Run one statement that has no parameters and gives no rows.
@@ -160,8 +166,8 @@ class SqliteDatabase(Database):
         for text in texts:
             self.run(text)
 
-    def query(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Run a small statement of a hot path.
+    def cursor(self, text: str, values: Sequence[Any]) -> Any:
+        """Run a statement of a hot path.
 
         Parameters
         ----------
@@ -172,11 +178,10 @@ class SqliteDatabase(Database):
 
         Returns
         -------
-        list of tuple
-            The driver's rows.
+        cursor
+            The driver's, with rows to be fetched.
         """
-        with translated(self.place):
-            return self.driver.execute(text, values).fetchall()  # type: ignore[no-any-return]
+        return self.driver.execute(text, values)
 
     @contextlib.contextmanager
     def stash(
@@ -218,6 +223,7 @@ class SqliteDatabase(Database):
             yield table
         except BaseException:
             # The first error is the one to tell; after a failed disk not even this may work.
+            self.leaves_nothing = False
             with contextlib.suppress(Exception):
                 self.run(f"DROP TABLE IF EXISTS temp.{name}")
             raise

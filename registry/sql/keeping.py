@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
 from registry.model.columns import Columns
@@ -16,7 +17,8 @@ from registry.sql.keys import check_ids
 from registry.sql.session import Session
 
 __all__ = [
-    "artifact_uris", "count_artifacts", "count_quanta", "count_rows", "database_bytes", "holders", "remove",
+    "artifact_uris", "count_artifacts", "count_quanta", "count_rows", "database_bytes", "holders", "lost_outputs",
+    "odd_quanta", "outputs_of_quanta", "remove", "run_sizes", "take_artifacts", "without_artifacts",
 ]  # fmt: skip
 
 _SCHEMA_BYTES = """
@@ -85,6 +87,106 @@ def count_artifacts(session: Session) -> tuple[int, int]:
     columns: list[Any] = [sa.func.count().label("n"), total]
     n, size = session.fetch(sa.select(*columns).select_from(a)).rows()[0]
     return int(n), int(size)
+
+
+def run_sizes(session: Session) -> dict[str, tuple[int, int]]:
+    """Count the datasets of each RUN, and the bytes of their artifacts.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+
+    Returns
+    -------
+    dict of str to (int, int)
+        RUN to number and bytes; RUNs without datasets are absent.
+    """
+    d, a = session.schema["dataset"], session.schema["artifact"]
+    total = sa.cast(sa.func.coalesce(sa.func.sum(a.c.size), 0), sa.BigInteger).label("size")
+    statement = sa.select(d.c.run_id, sa.func.count().label("n"), total)
+    found = session.fetch(statement.select_from(d.outerjoin(a, a.c.id == d.c.id)).group_by(d.c.run_id)).rows()
+    names = names_of(session, [int(number) for number, _, _ in found])
+    return {names[int(number)]: (int(n), int(size)) for number, n, size in found}
+
+
+def lost_outputs(session: Session, run: int) -> list[bytes]:
+    """Return what quanta of a RUN have made and is no dataset any more.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    run : int
+        Local number of the RUN.
+
+    Returns
+    -------
+    list of bytes
+        Ids, in no order.
+    """
+    o, q, d = (session.schema[name] for name in ("quantum_output", "quantum", "dataset"))
+    # Each output is looked up where it stands: to send all ids to and from costs ten times as much.
+    known = sa.exists().where(d.c.id == o.c.dataset_id)
+    mine = sa.select(q.c.id).where(q.c.run_id == run)
+    found = session.fetch(sa.select(o.c.dataset_id).where(o.c.quantum_id.in_(mine), ~known))
+    ids: list[bytes] = found["dataset_id"].tolist()
+    return ids
+
+
+def odd_quanta(session: Session, run: int, n_outputs: Mapping[str, int]) -> list[bytes]:
+    """Return the quanta of a RUN that have not made as many datasets as others of their task.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    run : int
+        Local number of the RUN.
+    n_outputs : mapping of str to int
+        Task to the number; at least one.
+
+    Returns
+    -------
+    list of bytes
+        Ids, in no order. What is no dataset any more does not count; quanta of other tasks are all among them, unless
+        all numbers are equal.
+    """
+    o, q, d = (session.schema[name] for name in ("quantum_output", "quantum", "dataset"))
+    joined = sa.select(sa.func.count()).select_from(o.join(d, d.c.id == o.c.dataset_id))
+    n_known = joined.where(o.c.quantum_id == q.c.id).scalar_subquery()
+    # Where one number does for all, the index of runs has all that is needed of quanta.
+    numbers = set(n_outputs.values())
+    expected = numbers.pop() if len(numbers) == 1 else sa.case(dict(n_outputs), value=q.c.task, else_=-1)
+    ids: list[bytes] = session.fetch(sa.select(q.c.id).where(q.c.run_id == run, n_known != expected))[
+        "id"
+    ].tolist()
+    return ids
+
+
+def outputs_of_quanta(session: Session, ids: Sequence[bytes]) -> Columns:
+    """Return what some quanta have made.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    ids : sequence of bytes
+        The quanta, each once.
+
+    Returns
+    -------
+    Columns
+        ``quantum_id``, ``dataset_id``, ``is_known``: whether it is a dataset still; in no order.
+    """
+    o, d = session.schema["quantum_output"], session.schema["dataset"]
+    known = sa.exists().where(d.c.id == o.c.dataset_id)
+    with session.stash(Columns({"id": list(ids)}), {"id": IdType()}, key=["id"]) as given:
+        return session.fetch(
+            sa.select(o.c.quantum_id, o.c.dataset_id, known.label("is_known")).select_from(
+                given.join(o, o.c.quantum_id == given.c.id)
+            )
+        )
 
 
 def database_bytes(session: Session) -> int:
@@ -178,6 +280,50 @@ def remove(
         # Only rows are left then that stay.
         n_rows = session.execute(sa.delete(table).where(table.c.id.in_(sa.select(stash.c.id))))
     return n_rows, recorded_uris(session, uris) if uris else set()
+
+
+def without_artifacts(session: Session, run_id: int) -> list[bytes]:
+    """Return the datasets of a RUN that have no artifact record.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    run_id : int
+        The RUN's number.
+
+    Returns
+    -------
+    list of bytes
+        Their ids, in no order; one statement.
+    """
+    d, a = session.schema["dataset"], session.schema["artifact"]
+    bare = ~sa.exists(sa.select(a.c.id).where(a.c.id == d.c.id))
+    return session.fetch(sa.select(d.c.id).where(d.c.run_id == run_id, bare))["id"].tolist()  # type: ignore[no-any-return]
+
+
+def take_artifacts(session: Session, ids: Sequence[bytes]) -> Columns:
+    """Delete artifact records, whoever holds their datasets.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    ids : sequence of bytes
+        16 bytes each; those without a record are ignored.
+
+    Returns
+    -------
+    Columns
+        ``uri`` and ``size`` of those whose files no other dataset has.
+    """
+    a = session.schema["artifact"]
+    with session.stash(Columns({"id": ids}), {"id": IdType()}, key=("id",)) as stash:
+        chosen = a.c.id.in_(sa.select(stash.c.id))
+        rows = session.fetch(sa.select(a.c.uri, a.c.size).where(chosen))
+        session.execute(sa.delete(a).where(chosen))
+    shared = recorded_uris(session, rows["uri"].tolist()) if rows.n_rows else set()
+    return rows.take(np.array([uri not in shared for uri in rows["uri"].tolist()], dtype=np.bool_))
 
 
 def _holders(session: Session, stash: sa.FromClause) -> dict[str, int]:

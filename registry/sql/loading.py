@@ -86,11 +86,11 @@ def load_rows(session: Session, table: sa.Table, rows: Columns, on_existing: OnE
         with session.stash(rows, {n: table.c[n].type for n in names}) as stash:
             chosen = sa.select(*(stash.c[n] for n in names)).where(sa.true())
             return insert_from(session, table, names, chosen, on_existing)
-    text, _ = session.statements.text(
+    form = session.statements.form(
         ("load", table.name, on_existing, *names), lambda: _insert_into(session, table, names, on_existing)
     )
     with translated(database.place):
-        n_rows = insert_columns(database.driver, text, [rows[n] for n in names])
+        n_rows = insert_columns(database.driver, form.text, [rows[n] for n in names])
     database.written(table, n_rows)
     return n_rows
 

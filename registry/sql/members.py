@@ -13,6 +13,7 @@ from registry.model.columns import Columns
 from registry.model.data_id import check_value
 from registry.sql.collections import Entry
 from registry.sql.dataset_types import TypeEntry
+from registry.sql.long_lists import InLongList, list_text
 from registry.sql.session import Session
 
 __all__ = [
@@ -93,19 +94,24 @@ def holding(session: Session, found: TypeEntry, entries: Sequence[Entry]) -> lis
     -----
     One statement, that looks into an index once for each collection.
     """
-    tables = [session.schema.tags(found.type.dimensions)]
-    if found.type.is_calibration:
-        tables.append(session.schema.calibs(found.type.dimensions))
-    with path_of(session, entries) as path:
+    group, dated = found.type.dimensions, found.type.is_calibration
+
+    def make() -> sa.Select[Any]:
+        c, schema = session.schema["collection"], session.schema
+        tables = [schema.tags(group), *([schema.calibs(group)] if dated else [])]
         probes = [
-            sa.select(sa.literal(1))
-            .where(t.c.collection_id == path.c.collection_id, t.c.dataset_type_id == found.id)
-            .limit(1)
-            .scalar_subquery()
+            sa.exists().where(
+                t.c.collection_id == c.c.id,
+                t.c.dataset_type_id == sa.bindparam("type", type_=sa.BigInteger()),
+            )
             for t in tables
         ]
-        rows = session.fetch(sa.select(path.c.collection_id).where(sa.or_(*(p.is_not(None) for p in probes))))
-    full = set(rows["collection_id"].tolist())
+        searched = InLongList(c.c.id, sa.bindparam("searched", type_=sa.Text()))
+        return sa.select(c.c.id).where(searched, sa.or_(*probes))
+
+    key = ("holding", session.schema.tags(group).name, dated)
+    rows = session.answer(key, make, type=found.id, searched=list_text([e.id for e in entries]))
+    full = set(rows["id"].tolist())
     return [e for e in entries if e.id in full]
 
 
@@ -124,8 +130,11 @@ def _members(
     dated: bool = False,
 ) -> sa.Select[Any]:
     """Select what collections of one kind hold: dimensions, id, run_id; `path` is None where there is only one."""
-    group, d = found.type.dimensions, session.schema["dataset"]
-    table = session.schema.calibs(group) if calibrations else session.schema.tags(group)
+    group, schema = found.type.dimensions, session.schema
+    d, table = (
+        schema.readable(t)
+        for t in (schema["dataset"], schema.calibs(group) if calibrations else schema.tags(group))
+    )
     # A RUN owns what it holds; of other collections the dataset itself has to tell its run.
     owned = not calibrations and all(e.type is CollectionType.RUN for e in entries)
     run_id = table.c.collection_id if owned else d.c.run_id
@@ -320,7 +329,7 @@ def _first(found: TypeEntry, members: sa.Select[Any]) -> sa.Select[Any]:
 def _with_artifacts(session: Session, statement: sa.Select[Any], *, artifacts: bool) -> sa.Select[Any]:
     if not artifacts:
         return statement
-    inner, a = statement.subquery("found"), session.schema["artifact"]
+    inner, a = statement.subquery("found"), session.schema.readable(session.schema["artifact"])
     return sa.select(*inner.c, *(a.c[n] for n in ARTIFACT_COLUMNS)).select_from(
         inner.outerjoin(a, a.c.id == inner.c.id)
     )

@@ -12,7 +12,7 @@ from registry.model.columns import Columns
 from registry.model.refs import id_text
 from registry.sql.diagnose import first_duplicate, first_existing, first_unreferenced
 from registry.sql.failures import ConstraintViolation
-from registry.sql.keys import check_values
+from registry.sql.keys import check_parameters, check_values
 from registry.sql.loading import OnExisting, insert_from, load_rows
 from registry.sql.session import ORDINAL, Session
 
@@ -87,7 +87,16 @@ def read_table(session: Session, name: str, equals: dict[str, Any]) -> Columns:
         All columns, ordered by primary key.
     """
     table = plain_table(session, name)
-    return session.fetch(sa.select(table).where(*_equal(table, equals)).order_by(*table.primary_key))
+    conditions = _equal(table, equals)
+    if None in equals.values():  # what is asked is another question then
+        return session.fetch(sa.select(table).where(*conditions).order_by(*table.primary_key))
+    check_parameters(equals)
+
+    def make() -> sa.Select[Any]:
+        same = [table.c[n] == sa.bindparam(f"value_{n}", type_=table.c[n].type) for n in equals]
+        return sa.select(table).where(*same).order_by(*table.primary_key)
+
+    return session.answer(("table", name, *equals), make, **{f"value_{n}": v for n, v in equals.items()})
 
 
 def delete_rows(session: Session, name: str, equals: dict[str, Any]) -> None:

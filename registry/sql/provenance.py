@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from registry.errors import UsageError
 from registry.model.columns import Columns
 from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
 from registry.sql.collections import names_of, run_entry
+from registry.sql.latest import is_latest, is_latest_of_runs
 from registry.sql.plain import insert_rows
 from registry.sql.session import Session
 
@@ -52,6 +54,8 @@ def quanta(
     status: Sequence[str] | None,
     *,
     latest: bool,
+    data_id: Mapping[str, str] | None = None,
+    names: Sequence[str] = QUANTUM,
 ) -> Columns:
     """Return quanta.
 
@@ -67,25 +71,40 @@ def quanta(
         What became of them.
     latest : bool
         Whether only the last attempt at each counts.
+    data_id : mapping of str to str, optional
+        Values of their data IDs, as text. A few others may be among them, where a value looks like part of another.
+    names : sequence of str, optional
+        Columns of `registry.model.records.QUANTUM`; all by default.
 
     Returns
     -------
     Columns
-        `registry.model.records.QUANTUM`, ordered by id and attempt.
+        These, ordered by id and attempt.
     """
     t = session.schema["quantum"]
-    statement = sa.select(*(t.c[n] for n in QUANTUM if n != "run"), t.c.run_id)
-    if runs is not None:
-        statement = statement.where(t.c.run_id.in_(_run_numbers(session, runs)))
+    statement = sa.select(*(t.c["run_id" if n == "run" else n] for n in names))
+    numbers = None if runs is None else _run_numbers(session, runs)
+    if numbers is not None:
+        statement = statement.where(t.c.run_id.in_(numbers))
     if task is not None:
         statement = statement.where(t.c.task == task)
     if status is not None:
         statement = statement.where(t.c.status.in_(list(status)))
+    for name, value in (data_id or {}).items():
+        statement = statement.where(_may_have(t.c.data_id, name, value))
     if latest:
-        other = t.alias("other")
-        last = sa.select(sa.func.max(other.c.attempt)).where(other.c.id == t.c.id).scalar_subquery()
-        statement = statement.where(t.c.attempt == last)
-    return with_run_names(session, session.fetch(statement.order_by(t.c.id, t.c.attempt)), QUANTUM)
+        statement = statement.where(is_latest(t) if numbers is None else is_latest_of_runs(session, numbers))
+    rows = session.fetch(statement.order_by(t.c.id, t.c.attempt))
+    return with_run_names(session, rows, names) if "run" in names else rows
+
+
+def _may_have(column: sa.ColumnElement[str], name: str, value: str) -> sa.ColumnElement[bool]:
+    """Return whether the text of a data ID has a value, of which nobody knows here if it is a number."""
+    key, text = json.dumps(name), json.dumps(value)[1:-1]
+    if text != value or not value.isascii():
+        return sa.true()
+    forms = (f"{key}:{value},", f"{key}:{value}}}", f'{key}:"{value}"')
+    return sa.or_(*(column.contains(form, autoescape=True) for form in forms))
 
 
 def quantum_links(session: Session, table: str, runs: Sequence[str]) -> Columns:

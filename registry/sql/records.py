@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from registry.sql.keys import with_checked_keys
+from registry.sql.long_lists import InLongList, list_text
 
 if TYPE_CHECKING:
     from registry.model.columns import Columns
@@ -56,11 +57,42 @@ def keyed_records(session: Session, element: DimensionElement, keys: Columns) ->
     DataIdError
         If a value is of another type than the key.
     """
-    required, t = element.required, session.schema.dimension(element.name)
-    wanted = with_checked_keys(session.schema.universe, keys.select(required), required).unique()
+    required = element.required
+    wanted = with_checked_keys(session.schema.universe, keys.select(required), required)
     if not wanted.n_rows:
-        return session.fetch(sa.select(*(t.c[n] for n in element.record_columns)).where(sa.false()))
+        return session.fetch(_selected(session, element).where(sa.false()))
+    lists = {n: list(dict.fromkeys(wanted[n].tolist())) for n in required}
+    several = [n for n, values in lists.items() if len(values) > 1]
+    if len(several) > 1:
+        return _stashed(session, element, wanted.unique())
+    # One dimension tells the keys apart, as it mostly is: no table is worth making for them.
+    listed = several[0] if several else required[-1]
+    texts: dict[str, Any] = {n: list_text(v) if n == listed else v[0] for n, v in lists.items()}
+
+    def make() -> sa.Select[Any]:
+        t = session.schema.dimension(element.name)
+        held = [t.c[n] == sa.bindparam(f"key_{n}", type_=t.c[n].type) for n in required if n != listed]
+        text = sa.bindparam(f"key_{listed}", type_=sa.Text())
+        return _selected(session, element).where(*held, InLongList(t.c[listed], text))
+
+    values = {f"key_{n}": v for n, v in texts.items()}
+    return session.answer(("records", element.name, listed), make, **values)
+
+
+def _selected(session: Session, element: DimensionElement) -> sa.Select[Any]:
+    """Select all records of an element, ordered by key."""
+    t = session.schema.dimension(element.name)
+    return sa.select(*(t.c[n] for n in element.record_columns)).order_by(*(t.c[n] for n in element.required))
+
+
+def _stashed(session: Session, element: DimensionElement, wanted: Columns) -> Columns:
+    """Return the records of keys that are handed over as a table."""
+    required = element.required
     with session.stash(wanted, session.schema.dimension_types(required), key=required) as stash:
-        here = stash.join(t, sa.and_(*(t.c[n] == stash.c[n] for n in required)))
-        found = sa.select(*(t.c[n] for n in element.record_columns)).select_from(here)
-        return session.fetch(found.order_by(*(t.c[n] for n in required)))
+
+        def make() -> sa.Select[Any]:
+            t = session.schema.dimension(element.name)
+            here = stash.join(t, sa.and_(*(t.c[n] == stash.c[n] for n in required)))
+            return _selected(session, element).select_from(here)
+
+        return session.answer(("records", element.name), make, [stash])

@@ -59,6 +59,8 @@ class Schema:
     def __init__(self, universe: DimensionUniverse) -> None:
         self.universe = universe
         self.metadata = sa.MetaData()
+        self._types: dict[str, sa.types.TypeEngine[Any]] = {}
+        self._readable: dict[str, sa.TableClause] = {}
         self._fixed = fixed_tables(self.metadata)
         for element in universe.elements.values():
             if element.has_table:
@@ -189,6 +191,26 @@ class Schema:
             *self._record_references(group.required),
         )  # fmt: skip
 
+    def readable(self, table: sa.Table) -> sa.TableClause:
+        """Return a table as subqueries select from it: names and types alone.
+
+        Parameters
+        ----------
+        table : sqlalchemy.Table
+            One of these.
+
+        Returns
+        -------
+        sqlalchemy.TableClause
+            The same columns. A subquery of a `sqlalchemy.Table` makes each of its columns, with all that a definition has,
+            anew.
+        """
+        found = self._readable.get(table.name)
+        if found is None:
+            columns = [sa.column(c.name, c.type) for c in table.c]
+            found = self._readable[table.name] = sa.table(table.name, *columns)
+        return found
+
     def dimension_types(self, names: Iterable[str]) -> dict[str, sa.types.TypeEngine[Any]]:
         """Return the column types of dimensions' keys.
 
@@ -258,10 +280,14 @@ class Schema:
         return tuple(dict.fromkeys([*known, *element.required]))
 
     def _dimension_type(self, name: str) -> sa.types.TypeEngine[Any]:
-        key = self.universe.elements[name].key
-        if key is None:
-            raise ValueError(f"{name} has no key")
-        return string_type(key.length or 255) if key.type == "string" else sa.BigInteger()
+        found = self._types.get(name)
+        if found is None:
+            key = self.universe.elements[name].key
+            if key is None:
+                raise ValueError(f"{name} has no key")
+            found = string_type(key.length or 255) if key.type == "string" else sa.BigInteger()
+            self._types[name] = found
+        return found
 
     def _dimension_columns(self, names: tuple[str, ...]) -> Iterator[sa.Column[Any]]:
         for name in names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from registry.errors import InternalError
 from registry.model.times import UNBOUNDED_BEGIN, UNBOUNDED_END
 from registry.query import bound
 from registry.query.types import Kind
+from registry.sql.long_lists import InLongList, list_text
 
 __all__ = ["ColumnLookup", "Ready", "clause", "fields_of"]
 
@@ -66,28 +66,6 @@ def _glob_standard(element: _Glob, compiler: Any, **kw: Any) -> str:
 def _glob_sqlite(element: _Glob, compiler: Any, **kw: Any) -> str:
     text, glob, _ = element.clauses
     return f"({compiler.process(text, **kw)} GLOB {compiler.process(glob, **kw)})"
-
-
-class _InLongList(FunctionElement[bool]):
-    """``x IN`` a list that is too long for one parameter a value: the list travels as one JSON text."""
-
-    name = "stage_in_long_list"
-    type = sa.Boolean()
-    inherit_cache = True
-
-
-@compiles(_InLongList, "sqlite")
-def _in_long_list_sqlite(element: _InLongList, compiler: Any, **kw: Any) -> str:
-    value, document = element.clauses
-    return f"({compiler.process(value, **kw)} IN (SELECT value FROM json_each({compiler.process(document, **kw)})))"
-
-
-@compiles(_InLongList)
-def _in_long_list_standard(element: _InLongList, compiler: Any, **kw: Any) -> str:
-    value, document = element.clauses
-    kind, collate, order = compiler.dialect.type_compiler_instance.process(value.type).partition(" COLLATE ")
-    listed = f"SELECT CAST(v AS {kind}){collate}{order} FROM json_array_elements_text(CAST({compiler.process(document, **kw)} AS json)) AS t(v)"
-    return f"({compiler.process(value, **kw)} IN ({listed}))"
 
 
 class _Truncated(FunctionElement[Any]):
@@ -321,7 +299,7 @@ def _(node: bound.Contains, columns: ColumnLookup) -> Clause:
 
 def _in_list(value: Clause, items: Sequence[Any]) -> Clause:
     if len(items) > _LONG_LIST:
-        return _InLongList(value, sa.literal(json.dumps(items), sa.Text()))
+        return InLongList(value, sa.literal(list_text(items), sa.Text()))
     kind = {float: Kind.FLOAT, int: Kind.INT}.get(type(items[0]))
     # Numbers say what they are: a driver would send each as the smallest type that holds it, and compare as that.
     return value.in_(items if kind is None else [_literal(i, kind) for i in items])

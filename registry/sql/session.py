@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
 
 from registry.errors import UsageError
-from registry.model.columns import Array, Columns
+from registry.model.columns import Columns
 from registry.sql.engine import Database
 from registry.sql.failures import translated
 from registry.sql.fixed_tables import IdType
+from registry.sql.gathering import batches, gathered
 from registry.sql.keys import check_parameters, check_values
 from registry.sql.schema import Schema
 
@@ -25,6 +26,18 @@ ORDINAL = "ordinal"
 
 
 _Parameter = tuple[str, Callable[[Any], Any] | None]
+
+
+class _Form(NamedTuple):
+    """A statement compiled once: what the driver takes, and what it gives."""
+
+    text: str
+    parameters: list[_Parameter]
+    columns: tuple[tuple[str, sa.types.TypeEngine[Any]], ...]
+
+    def values(self, given: Mapping[str, Any]) -> list[Any]:
+        """Return the driver's values, in order."""
+        return [given[n] if to is None else to(given[n]) for n, to in self.parameters]
 
 
 class Statements:
@@ -38,10 +51,10 @@ class Statements:
 
     def __init__(self, dialect: sa.Dialect) -> None:
         self.dialect = dialect
-        self._texts: dict[object, tuple[str, list[_Parameter]]] = {}
+        self._forms: dict[object, _Form] = {}
 
-    def text(self, key: object, make: Callable[[], Any]) -> tuple[str, list[_Parameter]]:
-        """Return a statement's text and its parameters in order.
+    def form(self, key: object, make: Callable[[], Any]) -> _Form:
+        """Return a statement's text, its parameters in order, and the columns of its rows.
 
         Parameters
         ----------
@@ -52,15 +65,22 @@ class Statements:
 
         Returns
         -------
-        (str, list of (str, callable or None))
-            For the driver: the names of the values to give, and what makes the driver's value of each.
+        (str, list of (str, callable or None), tuple of (str, sqlalchemy type))
+            For the driver: the names of the values to give, and what makes the driver's value of each. Of a SELECT the
+            names and types of what it selects.
         """
-        found = self._texts.get(key)
+        found = self._forms.get(key)
         if found is None:
-            compiled = make().compile(dialect=self.dialect, compile_kwargs={"render_postcompile": True})
+            statement = make()
+            compiled = statement.compile(dialect=self.dialect, compile_kwargs={"render_postcompile": True})
             types = {name: bind.type for name, bind in compiled.binds.items()}
             names = compiled.positiontup or ()
-            found = self._texts[key] = (str(compiled), [(n, self._maker(types[n])) for n in names])
+            chosen = statement.selected_columns if isinstance(statement, sa.Select) else ()
+            found = self._forms[key] = _Form(
+                str(compiled),
+                [(n, self._maker(types[n])) for n in names],
+                tuple([(getattr(c, "name", ""), c.type) for c in chosen]),
+            )
         return found
 
     def _maker(self, declared: sa.types.TypeEngine[Any]) -> Callable[[Any], Any] | None:
@@ -148,13 +168,42 @@ class Session:
         with translated(self.place):
             result = self.database.connection.execute(statement, parameters)
             # The driver's own tuples: a wrapper for each row costs more than reading it.
-            rows = result.cursor.fetchall() if result.cursor is not None else []
+            rows = batches(result.cursor) if result.cursor is not None else ()
+            found = gathered([(c.name, c.type) for c in statement.selected_columns], rows)
             result.close()
-        columns = list(statement.selected_columns)
-        if not columns:
-            return Columns({}).take(np.arange(len(rows)))
-        values = zip(*rows, strict=True) if rows else ([] for _ in columns)
-        return Columns({c.name: _typed(c.type, v) for c, v in zip(columns, values, strict=True)})
+        return found
+
+    def answer(
+        self,
+        key: object,
+        make: Callable[[], sa.Select[Any]],
+        stashes: Sequence[sa.FromClause] = (),
+        **parameters: Any,
+    ) -> Columns:
+        """Run a query of a form that comes again and again, compiled once, and return its rows as columns.
+
+        Parameters
+        ----------
+        key : hashable
+            Names the form, apart from the names of the stashes.
+        make : callable
+            Makes it, with named bind parameters.
+        stashes : sequence of sqlalchemy.FromClause
+            Rows handed over that it selects from.
+        **parameters
+            Values to bind, which have been checked.
+
+        Returns
+        -------
+        Columns
+            As from `fetch`.
+        """
+        if not all(isinstance(stash, sa.TableClause) for stash in stashes):
+            return self.fetch(make(), **parameters)  # rows that travel with their statement are a part of it
+        form = self.statements.form((key, *(stash.name for stash in stashes)), make)  # type: ignore[attr-defined]
+        with translated(self.place):
+            cursor = self.database.cursor(form.text, form.values(parameters))
+            return gathered(form.columns, batches(cursor))
 
     def lookup(self, key: object, make: Callable[[], Any], **parameters: Any) -> list[tuple[Any, ...]]:
         """Run a small statement of a hot path, compiled once.
@@ -174,9 +223,8 @@ class Session:
             The driver's rows.
         """
         check_parameters(parameters)
-        text, names = self.statements.text(key, make)
-        values = [parameters[n] if to is None else to(parameters[n]) for n, to in names]
-        return self.database.query(text, values)
+        form = self.statements.form(key, make)
+        return self.database.query(form.text, form.values(parameters))
 
     def insert_row(self, table: sa.Table, row: Mapping[str, Any]) -> None:
         """Insert one row, by a statement that is compiled once.
@@ -198,8 +246,8 @@ class Session:
             # Hot statements are asked for rows: this one gives one of nothing but a number.
             return sa.insert(table).values(dict.fromkeys(row)).returning(sa.literal_column("1"))
 
-        text, names = self.statements.text(("insert", table.name, *row), make)
-        self.database.query(text, [row[n] if to is None else to(row[n]) for n, to in names])
+        form = self.statements.form(("insert", table.name, *row), make)
+        self.database.query(form.text, form.values(row))
         self.database.written(table, 1)
 
     def execute(self, statement: sa.Executable, **parameters: Any) -> int:
@@ -308,19 +356,3 @@ class Session:
         hashes them, and needs none.
         """
         self.database.index(stash, names)
-
-
-_DTYPES: tuple[tuple[type, type], ...] = (
-    (sa.Boolean, np.bool_),
-    (sa.Integer, np.int64),
-    (sa.Float, np.float64),
-)
-
-
-def _typed(kind: sa.types.TypeEngine[Any], values: Sequence[Any]) -> Sequence[Any] | Array:
-    """Give a column the type that was declared where the driver's values do not tell it."""
-    if not values:
-        return np.empty(0, next((d for k, d in _DTYPES if isinstance(kind, k)), object))
-    if isinstance(kind, sa.Boolean):
-        return [None if v is None else bool(v) for v in values]
-    return values

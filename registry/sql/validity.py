@@ -14,8 +14,7 @@ from registry.model.collections import CollectionType
 from registry.model.columns import Array, Columns, group_codes
 from registry.model.dimensions import DimensionGroup
 from registry.model.refs import id_text
-from registry.model.times import UNBOUNDED_BEGIN, UNBOUNDED_END, Timespan
-from registry.sql.calibrations import span_text
+from registry.model.times import UNBOUNDED_BEGIN, UNBOUNDED_END, Timespan, span_text
 from registry.sql.collections import Entry, existing_of
 from registry.sql.dataset_types import TypeEntry, find_type
 from registry.sql.fixed_tables import IdType

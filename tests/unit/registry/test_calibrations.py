@@ -305,6 +305,23 @@ def test_many_lookups_name_what_is_ambiguous(registry: Registry) -> None:
         assert {BIAS["old"][2], BIAS["new"][2]} == set(caught.value.context["ids"])
 
 
+def test_one_dataset_that_is_valid_twice_is_one(registry: Registry) -> None:
+    """What is certified for two spans, with a gap between, is found for a time that meets both: by any lookup."""
+    with registry.write() as tx:
+        tx.certify("calib", BIAS["old"], None, 20 * DAY)
+        tx.certify("calib", BIAS["old"], 30 * DAY, None)
+        detectors = Columns({"instrument": ["Cam"], "detector": [1]})
+        rows = tx.find_calibrations("bias", ["calib"], detectors)
+        assert [(0, BIAS["old"][1])] == rows.rows(("ordinal", "id"))
+        ref = tx.find(
+            "bias", {"instrument": "Cam", "detector": 1}, ["calib"], timespan=Timespan(10 * DAY, 40 * DAY)
+        )
+        assert ref is not None
+        assert BIAS["old"][1] == ref.id
+        held = tx.datasets("bias", ["calib"], where="instrument='Cam' AND detector=1")
+        assert [BIAS["old"][1]] == held["id"].tolist()
+
+
 def test_many_lookups_without_a_time_find_what_is_the_only_one(registry: Registry) -> None:
     """Where no dimension tells the time, any time of validity will do, and two are one too many."""
     detectors = Columns({"instrument": ["Cam"] * 2, "detector": [0, 1]})

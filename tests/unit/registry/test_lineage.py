@@ -7,9 +7,8 @@ import pytest
 from registry.errors import NotFoundError
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
-from registry.model.records import QUANTUM
+from registry.model.records import QUANTUM, Walk
 from registry.registry import Registry
-from registry.sql.lineage import LINEAGE
 from tests.databases import Database
 
 
@@ -64,54 +63,70 @@ def quanta(*rows: tuple[str, str, str], status: str = "succeeded", attempt: int 
     return Columns({n: [r[n] for r in full] for n in QUANTUM})
 
 
-def links(found: Columns) -> set[tuple[int, str, bool, str]]:
-    """Depth, quantum, whether it made the dataset, dataset."""
-    rows = found.rows(("depth", "quantum_id", "made", "dataset_id"))
-    return {(depth, chr(q[0]), bool(made), chr(d[0])) for depth, q, made, d in rows}
+def links(found: Walk) -> set[tuple[str, bool, str]]:
+    """Quantum, whether it made the dataset, dataset: one letter each."""
+    quanta, datasets = ([chr(i[0]) for i in rows["id"].tolist()] for rows in (found.quanta, found.datasets))
+    return {
+        (quanta[q], made, datasets[d])
+        for made, rows in ((False, found.read), (True, found.made))
+        for q, d in rows.rows(("quantum", "dataset"))
+    }
+
+
+def quanta_of(found: Walk) -> set[str]:
+    """The letters of the quanta that were met."""
+    return {chr(i[0]) for i in found.quanta["id"].tolist()}
 
 
 def test_a_lineage_goes_up_over_runs(registry: Registry) -> None:
-    """All that led to a dataset is found, each quantum at the length of its shortest way."""
+    """All that led to a dataset is found, with what is known of it; what led nowhere is left out."""
     with registry.read() as snapshot:
-        found = snapshot.lineage([of("e")])
+        found = snapshot.walk([of("e")])
 
-        assert found.names == LINEAGE
         assert links(found) == {
-            (1, "r", False, "d"), (1, "r", False, "a"), (1, "r", True, "e"),
-            (2, "q", False, "b"), (2, "q", False, "a"), (2, "q", True, "c"), (2, "q", True, "d"),
-            (3, "p", False, "a"), (3, "p", True, "b"),
+            ("r", False, "d"), ("r", False, "a"), ("r", True, "e"),
+            ("q", False, "b"), ("q", False, "a"), ("q", True, "d"), ("p", False, "a"), ("p", True, "b"),
         }  # fmt: skip
-        assert {(d, r) for d, _, m, _, _, r in found.rows() if not m} == {
-            (1, True),
-            (2, True),
-            (2, False),
-            (3, True),
-        }
+        assert dict(zip(found.quanta["id"].tolist(), found.quanta.rows(("run", "task", "status")), strict=True)) == {
+            of("p"): ("1", "one", "succeeded"), of("q"): ("1", "two", "succeeded"), of("r"): ("2", "two", "succeeded"),
+        }  # fmt: skip
+        known = dict(
+            zip(found.datasets["id"].tolist(), found.datasets.rows(("dataset_type", "run")), strict=True)
+        )
+
+        assert known == {
+            of("a"): ("raw", "0"), of("b"): (None, None), of("d"): (None, None), of("e"): ("result", "2"),
+        }  # fmt: skip
+        unread = [chr(found.quanta["id"][q][0]) for q, r in found.read.rows(("quantum", "was_read")) if not r]
+
+        assert unread == ["q"]
 
 
 def test_a_lineage_goes_down(registry: Registry) -> None:
-    """All that came of a dataset is found; a quantum that many ways lead to is told once."""
+    """All that came of a dataset is found; a quantum that many ways lead to is met once."""
     with registry.read() as snapshot:
-        found = snapshot.lineage([of("a")], up=False)
+        found = snapshot.walk([of("a")], up=False)
 
-        assert {(d, q) for d, q, _, _ in links(found)} == {(1, "p"), (1, "q"), (1, "r")}
-        assert found.n_rows == 9
-        assert {q for _, q, _, _ in links(snapshot.lineage([of("d")], up=False))} == {"r"}
-        assert snapshot.lineage([of("e")], up=False).n_rows == 0
+        assert sorted(quanta_of(found)) == ["p", "q", "r"]
+        assert found.quanta.n_rows == 3
+        assert links(found) == {
+            ("p", False, "a"), ("q", False, "a"), ("r", False, "a"), ("q", False, "b"), ("r", False, "d"),
+            ("p", True, "b"), ("q", True, "c"), ("q", True, "d"), ("r", True, "e"),
+        }  # fmt: skip
+        assert quanta_of(snapshot.walk([of("d")], up=False)) == {"r"}
+        assert snapshot.walk([of("e")], up=False).quanta.n_rows == 0
 
 
 def test_depth_ends_a_lineage(registry: Registry) -> None:
-    """Only so many quanta one after another are gone over; a quantum itself is at depth 0."""
+    """Only so many quanta one after another are gone over; a quantum itself counts for none."""
     with registry.read() as snapshot:
-        assert {q for _, q, _, _ in links(snapshot.lineage([of("e")], depth=1))} == {"r"}
-        assert {q for _, q, _, _ in links(snapshot.lineage([of("e")], depth=2))} == {"r", "q"}
-        assert snapshot.lineage([of("e")], depth=0).n_rows == 0
-        assert {(d, q) for d, q, _, _ in links(snapshot.lineage([of("r")], depth=0))} == {(0, "r")}
-        assert {(d, q) for d, q, _, _ in links(snapshot.lineage([of("p")], up=False))} == {
-            (0, "p"),
-            (1, "q"),
-            (2, "r"),
-        }
+        assert quanta_of(snapshot.walk([of("e")], depth=1)) == {"r"}
+        assert quanta_of(snapshot.walk([of("e")], depth=2)) == {"r", "q"}
+        assert snapshot.walk([of("e")], depth=0).quanta.n_rows == 0
+        assert links(snapshot.walk([of("r")], depth=0)) == {("r", False, "d"), ("r", False, "a")}
+        assert links(snapshot.walk([of("r")], up=False, depth=0)) == {("r", True, "e")}
+        assert quanta_of(snapshot.walk([of("p")], up=False)) == {"p", "q", "r"}
+        assert quanta_of(snapshot.walk([of("?")])) == set()
 
 
 def test_a_circle_ends(registry: Registry) -> None:
@@ -122,10 +137,10 @@ def test_a_circle_ends(registry: Registry) -> None:
             Columns.from_rows(("quantum_id", "dataset_id", "connection", "was_read"), row)
         )
 
-        assert {q for _, q, _, _ in links(tx.lineage([of("e")]))} == {"p", "q", "r"}
+        assert quanta_of(tx.walk([of("e")])) == {"p", "q", "r"}
 
 
-def test_quanta_and_datasets_by_id(registry: Registry) -> None:
+def test_quanta_by_id(registry: Registry) -> None:
     """The last attempt counts, only the columns asked for are read, and what is not there is left out."""
     with registry.write() as tx:
         tx.insert_quanta(quanta(("p", "1", "one"), status="failed", attempt=1))
@@ -134,14 +149,10 @@ def test_quanta_and_datasets_by_id(registry: Registry) -> None:
             (of("p"), "1", "failed")
         ]
         assert tx.quanta_by_id([of("p")]).names == QUANTUM
-        assert sorted(tx.dataset_types_by_id([of("a"), of("b"), of("c")]).rows()) == [
-            (of("a"), "raw", "0"),
-            (of("c"), "result", "1"),
-        ]
 
 
-def test_outcomes_inputs_and_checksums_of_a_run(registry: Registry) -> None:
-    """What tells runs apart: what became of quanta, what they took from outside, and what they made."""
+def test_outcomes_of_a_run(registry: Registry) -> None:
+    """What became of quanta, one by one or counted: the last attempt at each."""
     with registry.write() as tx:
         tx.insert_quanta(quanta(("p", "1", "one"), status="failed", attempt=1))
 
@@ -150,8 +161,18 @@ def test_outcomes_inputs_and_checksums_of_a_run(registry: Registry) -> None:
             (of("q"), "two", "succeeded"),
         ]
         assert tx.outcomes("1", task="two")["id"].tolist() == [of("q")]
-        assert tx.inputs_from_outside("1").rows() == [(of("a"), "raw", "0")]
-        assert tx.checksums("result", "1").rows() == [(of("c"), "y")]
-        assert tx.checksums("raw", "1").n_rows == 0
+        assert tx.count_outcomes("1").rows() == [("one", "failed", 1), ("two", "succeeded", 1)]
         with pytest.raises(NotFoundError, match="no collection 'nothing'"):
             tx.outcomes("nothing")
+
+
+def test_artifacts_of_quanta(registry: Registry) -> None:
+    """What quanta made by one connection, with where it is; what has no artifact is left out."""
+    with registry.read() as snapshot:
+        found = snapshot.artifacts_of_quanta([of("p"), of("q"), of("r")], "out")
+
+        assert sorted(found.rows(("quantum_id", "uri", "checksum"))) == [
+            (of("q"), "c", "y"),
+            (of("r"), "e", "z"),
+        ]
+        assert snapshot.artifacts_of_quanta([of("q")], "in").n_rows == 0

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from registry.model.data_id import DataId
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import default_universe
-from registry.model.refs import DatasetRef, derived_id, derived_ids, id_text, new_id, new_ids, parse_id
+from registry.model.refs import (
+    DatasetRef,
+    derived_id,
+    derived_ids,
+    derived_ordinals,
+    id_numbers,
+    id_text,
+    new_id,
+    new_ids,
+    parse_id,
+)  # fmt: skip
 
 ORDINALS = st.integers(0, 2**36 - 1)
 
@@ -67,3 +77,14 @@ def test_a_reference_tells_what_it_is() -> None:
     assert ref.id == ref.uuid.bytes
     with pytest.raises(ValueError, match="badly formed"):
         parse_id("raw")
+
+
+@given(st.lists(ORDINALS, max_size=5))
+def test_ordinals_come_back_from_derived_ids(ordinals: list[int]) -> None:
+    """Of all ids those are told that a graph's was made to, with their ordinals; others and other graphs' are left out."""
+    mine, other = new_ids(2)
+    ids = [new_id(), *derived_ids(mine, np.array(ordinals, dtype=np.int64)), derived_id(other, 3)]
+    is_derived, found = derived_ordinals(id_numbers(ids), mine)
+
+    assert is_derived.tolist() == [False, *([True] * len(ordinals)), False]
+    assert found.tolist() == ordinals

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from registry import keeping
 from registry.errors import AlreadyExistsError, NotFoundError, UsageError
 from registry.model.columns import Columns
+from registry.model.dataset_type import DatasetType
 from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
 from registry.registry import Registry
 from tests.databases import Database
@@ -48,6 +50,8 @@ def test_quanta_come_back_with_the_names_of_their_runs(registry: Registry) -> No
         assert [Q[0], Q[2]] == tx.quanta(task="isr")["id"].tolist()
         assert [Q[2]] == tx.quanta(["a", "b"], task="isr", status=["failed", "blocked"])["id"].tolist()
         assert (tx.quanta([]).n_rows, tx.quanta([]).names) == (0, QUANTUM)
+        assert [("a", Q[0]), ("a", Q[1])] == tx.quanta(["a"], names=("run", "id")).rows()
+        assert tx.quanta(["a"], names=("status",)).rows() == [("succeeded",), ("failed",)]
 
 
 def test_the_last_attempt_counts(registry: Registry) -> None:
@@ -137,3 +141,35 @@ def test_unknown_tables_and_columns_are_named(registry: Registry) -> None:
         ):
             with pytest.raises(UsageError):
                 act()
+
+
+def test_outputs_that_are_no_datasets_are_named(registry: Registry) -> None:
+    """Of what a run's quanta made, that of which there is no dataset; other runs' outputs are none of its."""
+    with registry.write() as tx:
+        kind = DatasetType("flat", tx.universe.empty, "Json")
+        tx.register_dataset_type(kind)
+        row: dict[str, list[Any]] = {"id": [Q[2]], "uri": ["f"], "size": [7], "checksum": [""]}
+        tx.insert_datasets("flat", "a", Columns({**row, "formatter": ["json"]}))
+        tx.insert_quanta(quanta((Q[0], "a", "t", "succeeded", 0), (Q[1], "b", "t", "succeeded", 0)))
+        tx.insert_quantum_outputs(
+            Columns(
+                {
+                    "quantum_id": [Q[0], Q[0], Q[1]],
+                    "dataset_id": [Q[2], Q[3], Q[1]],
+                    "connection": ["x", "y", "x"],
+                }
+            )
+        )
+    with registry.read() as snapshot:
+        assert [Q[3]] == keeping.lost_outputs(snapshot, "a")
+        assert [Q[1]] == keeping.lost_outputs(snapshot, "b")
+        assert {"a": (1, 7)} == keeping.run_sizes(snapshot)
+        assert [Q[0]] == keeping.odd_quanta(snapshot, "a", {"t": 2})
+        assert [] == keeping.odd_quanta(snapshot, "a", {"t": 1})
+        assert [] == keeping.odd_quanta(snapshot, "a", {"t": 1, "u": 2})
+        assert [Q[0]] == keeping.odd_quanta(snapshot, "a", {"s": 1, "u": 2})
+        made = keeping.outputs_of_quanta(snapshot, [Q[0], Q[2]])
+        assert {(Q[0], Q[2], True), (Q[0], Q[3], False)} == set(
+            made.rows(("quantum_id", "dataset_id", "is_known"))
+        )
+        assert keeping.outputs_of_quanta(snapshot, []).n_rows == 0
