@@ -82,7 +82,7 @@ def gather(
         quantum_inputs=inputs,
         quantum_outputs=staging.quantum_outputs(chosen),
         fetched_inputs=frozenset(used & read_baselines(staging, DATASET).keys()) if fetched else frozenset(),
-        notes=tuple(notes),
+        notes=(*notes, *_without_files(batches)),
         marks=staging.run_marks(chosen),
         globs=tuple(dataset_types),
     )
@@ -129,6 +129,17 @@ def read_batches(staging: Snapshot, runs: Sequence[str], globs: Sequence[str]) -
             DatasetBatch(found, run, rows.select([*found.dimensions.required, "id", *ARTIFACT_COLUMNS]))
         )
     return tuple(out)
+
+
+def _without_files(batches: Sequence[DatasetBatch]) -> list[Note]:
+    """Note what goes without its files, which were removed here."""
+    counts: dict[str, int] = {}
+    for batch in batches:
+        if n := batch.rows["uri"].tolist().count(None):
+            counts[batch.dataset_type.name] = counts.get(batch.dataset_type.name, 0) + n
+    named = ", ".join(f"{n:,} {name}" for name, n in counts.items())
+    hint = "What is recorded of them is pushed; that they were ephemeral or unstored is why."
+    return [Note("file-removed", f"the files of {named} were removed here", hint)] if counts else []
 
 
 def members(values: Sequence[bytes], of: set[bytes] | frozenset[bytes]) -> Array:

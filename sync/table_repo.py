@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["TableDatasets", "TablePlan", "create_from_table", "plan_table"]
 
 _BY_ENDING = {
-    ".json": "Json", ".yaml": "Yaml", ".yml": "Yaml", ".npy": "NumpyArray", ".parquet": "ArrowTable",
+    ".json": "Json", ".yaml": "Yaml", ".yml": "Yaml", ".txt": "Text", ".npy": "NumpyArray", ".parquet": "ArrowTable",
 }  # fmt: skip
 _THREADS = 8
 

@@ -163,7 +163,7 @@ def test_a_file_that_rows_share_is_a_dataset_of_what_they_share(tmp_path: Path) 
     found = plan(tmp_path, rows, head, file=["protocol,sheet,reads"])
 
     assert [(d.type.name, d.type.dimensions.required, d.type.storage_class, d.rows.n_rows) for d in found.datasets] == [
-        ("protocol", (), "File", 1), ("sheet", ("sample",), "Yaml", 2), ("reads", ("sample", "lane"), "File", 4),
+        ("protocol", (), "Text", 1), ("sheet", ("sample",), "Yaml", 2), ("reads", ("sample", "lane"), "File", 4),
     ]  # fmt: skip
 
 
