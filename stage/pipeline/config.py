@@ -373,7 +373,9 @@ def _config_error(config_class: type[Config], exc: ValidationError) -> PipelineE
     text = first["msg"].removeprefix("Value error, ")
     if name:  # else a rule between settings, which says itself what is wrong
         text = f"setting '{name}': {text[:1].lower()}{text[1:]}, not {reprlib.repr(first['input'])}"
-    return PipelineError(f"{own}: {text}{also}", code="bad-setting", context=context)
+    is_empty = first["type"] == "string_type" and first["input"] is None
+    hint = f"An empty text is written '': {name}=\"''\"." if is_empty else ""
+    return PipelineError(f"{own}: {text}{also}", code="bad-setting", hint=hint, context=context)
 
 
 def _names_at(config_class: type[Config], location: tuple[int | str, ...]) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from registry.errors import PipelineError, nearest
 from stage.pipeline.dataset_names import full_name, template_keys
 from stage.pipeline.node import ConnectionDef, Role
+from stage.pipeline.value_types import check_type, type_name
 
 __all__ = [
     "Connection", "Connections", "DimensionRecords", "InitInput", "InitOutput", "Input", "Output",
@@ -49,6 +51,9 @@ class Connection:
     columns : iterable of str, optional
         Names of columns, of a table: those that an input must have, those that an output does have. A pipeline is
         refused if a reader needs one that the maker does not have.
+    type : str or type, optional
+        Of plain values (``Json``, ``Yaml``): ``int``, ``float``, ``str``, ``bool``, ``list`` or ``dict``; compared when
+        one is written.
     """
 
     dataset_type: str
@@ -56,6 +61,7 @@ class Connection:
     dimensions: Iterable[str] | None = None
     doc: str = ""
     columns: Iterable[str] = ()
+    type: str | builtins.type = field(default="", kw_only=True)
     role: ClassVar[Role]
 
     def settle(self, name: str, dataset_type: str, task_dimensions: tuple[str, ...]) -> ConnectionDef:
@@ -81,7 +87,7 @@ class Connection:
             for k in ("multiple", "minimum", "deferred", "is_calibration", "schema", "lookup", "records")
             if hasattr(self, k)
         }
-        more["columns"] = dimension_names(self.columns)
+        more |= {"columns": dimension_names(self.columns), "type": type_name(self.type)}
         return ConnectionDef(name, self.role, dataset_type, self.storage_class, dims, doc=self.doc, **more)
 
 
@@ -102,6 +108,8 @@ class Input(Connection):
         Whether `run` gets handles, with ``get()`` and ``data_id``, instead of the objects.
     is_calibration : bool
         Whether its datasets are looked up by validity.
+    type : str or type, optional
+        As for `Connection`.
     """
 
     multiple: bool = False
@@ -123,6 +131,8 @@ class PrerequisiteInput(Input):
         Name of a function in the task's module, or of a static method of the task, that finds the datasets of all
         quanta at once: ``lookup(connection, quanta, ask)``, see `stage.graph.hooks.ask`. Without one, they are found
         by their data IDs: by dimensions, on the sky, and in time where they are calibrations.
+    type : str or type, optional
+        As for `Connection`.
     """
 
     lookup: str = ""
@@ -146,6 +156,8 @@ class Output(Connection):
     schema : str
         Name of an init output of the task that says what columns it has: a schema of pyarrow, an empty table, a
         mapping by name, or a list of names.
+    type : str or type, optional
+        As for `Connection`.
     """
 
     multiple: bool = False
@@ -169,6 +181,8 @@ class DimensionRecords(Output):
         As for `Output`: the list is a dataset, too, so that it stays known which quantum found what.
     records : str
         The dimension, or relation of dimensions.
+    type : str or type, optional
+        As for `Connection`.
     """
 
     storage_class: str = "DimensionRecords"
@@ -181,7 +195,7 @@ class InitInput(Connection):
 
     Parameters
     ----------
-    dataset_type, storage_class, dimensions, doc, columns
+    dataset_type, storage_class, dimensions, doc, columns, type
         As for `Connection`; dimensions are none unless given.
     """
 
@@ -195,7 +209,7 @@ class InitOutput(Connection):
 
     Parameters
     ----------
-    dataset_type, storage_class, dimensions, doc, columns
+    dataset_type, storage_class, dimensions, doc, columns, type
         As for `Connection`; dimensions are none unless given.
     """
 
@@ -287,6 +301,8 @@ class Connections:
                 code="bad-connection",
                 hint="Declare it with multiple=True.",
             )
+        if connection.type:
+            check_type(type_name(connection.type), connection.storage_class, where)
         is_records = connection.storage_class == "DimensionRecords"
         if connection.role == "output" and is_records != bool(getattr(connection, "records", "")):
             raise PipelineError(

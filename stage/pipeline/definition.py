@@ -83,6 +83,14 @@ class TaskDefinition:
         What one quantum needs of a machine, where that differs from what the task's code says.
     units : str
         ``module:function`` that finds the data IDs.
+    ephemeral : tuple of str or None
+        Outputs that go when all that read them have been done; None where nothing is said of it.
+    declared : int
+        How many of the overrides declare a script's variables: the defaults of its settings.
+    instruments : mapping of str to tuple of Override
+        Changes of settings for each instrument.
+    instrument : str
+        The one of them that counts; empty for none.
     """
 
     target: str = ""
@@ -91,6 +99,16 @@ class TaskDefinition:
     where: str = "the pipeline"
     resources: Mapping[str, Any] = field(default_factory=dict)
     units: str = ""
+    ephemeral: tuple[str, ...] | None = None
+    declared: int = 0
+    instruments: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
+    instrument: str = ""
+
+    @property
+    def changes(self) -> tuple[Override, ...]:
+        """All changes of settings in order; those of the instrument come right after the task's own defaults."""
+        chosen = self.instruments.get(self.instrument, ())
+        return (*self.overrides[: self.declared], *chosen, *self.overrides[self.declared :])
 
     def over(self, imported: TaskDefinition) -> TaskDefinition:
         """Return `imported` as changed by this definition of the same label.
@@ -113,7 +131,8 @@ class TaskDefinition:
         if self.shell is not None or (self.target and self.target != imported.target):
             return self
         resources = {**imported.resources, **self.resources}
-        out = replace(imported, resources=resources, units=self.units or imported.units)
+        ephemeral = imported.ephemeral if self.ephemeral is None else self.ephemeral
+        out = replace(imported, resources=resources, units=self.units or imported.units, ephemeral=ephemeral)
         for override in self.overrides:
             out = out.changed(override)
         return out
@@ -136,16 +155,48 @@ class TaskDefinition:
         PipelineError
             If it changes a setting that a script does not have; of other tasks only their code knows.
         """
-        if self.shell is not None:
-            known = {key for o in self.overrides for key in o.changes}
-            for name in override.changes:
-                if name not in known and name != "connections":
-                    raise PipelineError(
-                        f"{override.where}: the script has no setting '{name}'",
-                        code="unknown-setting",
-                        hint=nearest(name, known),
-                    )
+        self._check(override)
         return replace(self, overrides=(*self.overrides, override))
+
+    def for_instrument(self, name: str, overrides: Iterable[Override]) -> TaskDefinition:
+        """Return a copy with further changes of settings for an instrument.
+
+        Parameters
+        ----------
+        name : str
+            The instrument.
+        overrides : iterable of Override
+            The changes; they go over those that there are for it.
+
+        Returns
+        -------
+        TaskDefinition
+            The same for other instruments.
+
+        Raises
+        ------
+        PipelineError
+            If one changes a setting that a script does not have.
+        """
+        added = tuple(overrides)
+        for override in added:
+            self._check(override)
+        return replace(
+            self, instruments={**self.instruments, name: (*self.instruments.get(name, ()), *added)}
+        )
+
+    def _check(self, override: Override) -> None:
+        """Refuse a setting that a script does not have."""
+        if self.shell is None:
+            return
+        known = {key for o in self.overrides for key in o.changes}
+        for name in override.changes:
+            if name not in known and name != "connections":
+                raise PipelineError(
+                    f"{override.where}: the script has no setting '{name}'",
+                    code="unknown-setting",
+                    hint=nearest(name, known),
+                )
 
 
 @dataclass(frozen=True)
@@ -196,6 +247,8 @@ class PipelineDefinition:
         What it is for.
     instrument : str or None
         The instrument that it is meant for.
+    instruments : tuple of str
+        Those that it has settings for.
     parameters : mapping
         Values that settings may refer to.
     tasks : mapping of str to TaskDefinition
@@ -216,6 +269,7 @@ class PipelineDefinition:
 
     description: str = ""
     instrument: str | None = None
+    instruments: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     tasks: Mapping[str, TaskDefinition] = field(default_factory=dict)
     subsets: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)

@@ -94,6 +94,7 @@ def describe_connections(
             options += [f"minimum={c.minimum}"] if c.minimum != 1 else []
             options += ["calibration"] if c.is_calibration else []
             options += [f"lookup={c.lookup}"] if c.lookup else []
+            options += [f"type={c.type}"] if c.type else []
             columns = c.columns or (known.get(c.dataset_type, ()) if c.is_output else ())
             out.append(
                 ConnectionDoc(
@@ -152,7 +153,7 @@ def describe_settings(pipeline: Pipeline, label: str) -> list[SettingOrigin]:
 def _of_script(task: TaskDefinition, variables: Mapping[str, Any]) -> list[SettingOrigin]:
     before: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for change in task.overrides:
+    for change in task.changes:
         origins |= dict.fromkeys(change.changes, change.where)
         if change.where == task.where:
             before |= change.changes

@@ -13,6 +13,7 @@ from registry.errors import PipelineError, nearest
 from stage.pipeline.contracts import contract_labels
 from stage.pipeline.definition import Contract, Override, PipelineDefinition, TaskDefinition, check_label
 from stage.pipeline.edit import set_parameter
+from stage.pipeline.instruments import common_instrument, with_instruments
 from stage.pipeline.keys import names_of, only_keys, typed
 from stage.pipeline.overrides import (
     nested,
@@ -23,18 +24,22 @@ from stage.pipeline.overrides import (
     read_yaml_file,
 )
 from stage.pipeline.prefix import with_prefix
+from stage.pipeline.python_pipeline import is_python, python_definition, python_location
 from stage.pipeline.selecting import selected
+from stage.pipeline.shell_keys import shell_settings
 from stage.pipeline.steps import Step
 
 __all__ = ["load_definition", "read_definition", "resolve_location"]
 
 _TOP_KEYS = (
-    "description", "instrument", "parameters", "imports", "tasks", "subsets", "contracts", "steps", "search_path",
+    "description", "instrument", "instruments", "parameters", "imports", "tasks", "subsets", "contracts", "steps",
+    "search_path",
 )  # fmt: skip
 _TASK_KEYS = (
     "class",
     "function",
     "shell",
+    "commands",
     "config",
     "file",
     "python",
@@ -43,6 +48,7 @@ _TASK_KEYS = (
     "outputs",
     "resources",
     "units",
+    "ephemeral",
 )
 _SHELL_KEYS = ("dimensions", "inputs", "outputs")
 _IMPORT_KEYS = ("location", "include", "exclude", "prefix", "parameters")
@@ -58,7 +64,8 @@ def load_definition(location: str | Path) -> PipelineDefinition:
     Parameters
     ----------
     location : str or Path
-        A path or a URI, with ``#label,subset`` at its end to take only a part (see `stage.pipeline.selecting`).
+        A path or a URI, or a function that makes one (``file.py:function``, ``module:function``), with
+        ``#label,subset`` at its end to take only a part (see `stage.pipeline.selecting`).
 
     Returns
     -------
@@ -72,7 +79,7 @@ def load_definition(location: str | Path) -> PipelineDefinition:
     PipelineError
         If a file is not a pipeline; names file, key and the nearest known one.
     """
-    path, _, selection = str(location).partition("#")
+    path, _, selection = python_location(str(location)).partition("#")
     found = _read(path, ())
     return selected(found, selection) if selection else found
 
@@ -140,6 +147,8 @@ def _read(path: str, above: tuple[str, ...]) -> PipelineDefinition:
     """Read one file; `above` are the files that are being read because of each other."""
     if "\0" in path:
         raise PipelineError(f"{path!r} is not the name of a pipeline file", code="bad-location")
+    if is_python(path):
+        return python_definition(path)
     key = path if "://" in path else str(Path(path).resolve())
     if key in above:
         chain = " → ".join(Path(p).name for p in (*above[above.index(key) :], key))
@@ -180,6 +189,7 @@ class _Reader:
         found = PipelineDefinition(
             description=typed(doc, "description", str, self.path) or base.description,
             instrument=typed(doc, "instrument", str, self.path) or base.instrument,
+            instruments=base.instruments,
             parameters={**base.parameters, **typed(doc, "parameters", dict, self.path)},
             tasks=tasks,
             subsets={**base.subsets, **self._subsets()},
@@ -190,6 +200,7 @@ class _Reader:
             where=self.path,
         )
         self._check_names(found)
+        found = with_instruments(found, doc, self.path, self._overrides)
         return replace(found, steps=tuple(self._steps(found)) or base.steps)
 
     def _search_path(self, base: PipelineDefinition) -> tuple[str, ...]:
@@ -241,7 +252,8 @@ class _Reader:
                 part,
                 description="",
                 parameters={**out.parameters, **part.parameters},
-                instrument=part.instrument or out.instrument,
+                instrument=common_instrument(out, part, is_decided=bool(self.document.get("instrument"))),
+                instruments=tuple(dict.fromkeys((*out.instruments, *part.instruments))),
                 tasks={**out.tasks, **part.tasks},
                 subsets={**out.subsets, **part.subsets},
                 contracts=(*out.contracts, *part.contracts),
@@ -288,22 +300,26 @@ class _Reader:
         if not isinstance(body, Mapping):
             raise PipelineError(f"{where}: expected module.Class or a mapping, not {body!r}", code="bad-key")
         only_keys(body, _TASK_KEYS, where)
-        forms = [k for k in ("class", "function", "shell") if k in body]
+        forms = [k for k in ("class", "function", "shell", "commands") if k in body]
         if len(forms) > 1:
             raise PipelineError(f"{where}: give one of {', '.join(forms)}, not several", code="bad-key")
-        if forms != ["shell"] and (extra := [k for k in _SHELL_KEYS if k in body]):
+        is_shell = forms in (["shell"], ["commands"])
+        if not is_shell and (extra := [k for k in _SHELL_KEYS if k in body]):
             raise PipelineError(
                 f"{where}: '{extra[0]}' belongs to shell tasks; others declare it in their code",
                 code="bad-key",
             )
-        target = typed(body, forms[0], str, where) if forms and forms != ["shell"] else ""
+        target = typed(body, forms[0], str, where) if forms and not is_shell else ""
+        overrides = tuple(self._overrides(body, where))
         return TaskDefinition(
             target,
-            tuple(self._overrides(body, where)),
-            self._shell(body, where) if "shell" in body else None,
+            overrides,
+            self._shell(body, where) if is_shell else None,
             where,
             typed(body, "resources", dict, where),
             typed(body, "units", str, where),
+            tuple(names_of(body, "ephemeral", where)) if "ephemeral" in body else None,
+            declared=len(overrides) if is_shell else 0,
         )
 
     def _overrides(self, body: Mapping[str, Any], where: str) -> Iterable[Override]:
@@ -318,21 +334,9 @@ class _Reader:
 
     def _shell(self, body: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Return the settings of a shell task."""
-        script = body["shell"]
-        if isinstance(script, Mapping):
-            only_keys(script, ("file",), f"{where}, shell")
-            path = resolve_location(typed(script, "file", str, where), self.path)
-            script = read_text(path, "script")
-        if not isinstance(script, str) or not script.strip():
-            raise PipelineError(
-                f"{where}: 'shell' should be the text of a script, or file: and its name", code="bad-key"
-            )
-        return {
-            "script": script,
-            "dimensions": names_of(body, "dimensions", where),
-            "inputs": typed(body, "inputs", dict, where),
-            "outputs": typed(body, "outputs", dict, where),
-        }
+        return shell_settings(
+            body, where, lambda name: read_text(resolve_location(name, self.path), "script")
+        )
 
     # -- the rest -------------------------------------------------------------------------------------------
 

@@ -69,6 +69,8 @@ class ConnectionDef:
         Of a prerequisite: the function that finds its datasets, in the task's class or module.
     records : str
         Of an output that holds dimension records: the dimension, or relation of dimensions.
+    type : str
+        Of plain values: what each is, as ``int``.
     """
 
     name: str
@@ -85,6 +87,7 @@ class ConnectionDef:
     schema: str = ""
     lookup: str = ""
     records: str = ""
+    type: str = ""
 
     @property
     def is_input(self) -> bool:
@@ -131,7 +134,7 @@ class ConnectionDef:
         return cls(**values)
 
 
-_SELDOM = ("columns", "schema", "lookup", "records")
+_SELDOM = ("columns", "schema", "lookup", "records", "type")
 
 
 def automatic_connections(label: str, dimensions: Iterable[str]) -> tuple[ConnectionDef, ...]:
@@ -186,6 +189,10 @@ class TaskNode:
         What one quantum needs, unless the hook says otherwise.
     units : str
         ``module:function`` that finds the data IDs for the task and those it is connected with.
+    ephemeral : tuple of str
+        Names of outputs whose files go when all that read them have been done; no part of the fingerprint.
+    late : mapping of str to str
+        Resources that are reckoned when a quantum is about to run: expressions by name, or `HOOK` for a method.
     """
 
     label: str
@@ -198,6 +205,8 @@ class TaskNode:
     hooks: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)
     units: str = ""
+    ephemeral: tuple[str, ...] = ()
+    late: Mapping[str, str] = field(default_factory=dict)
 
     def __hash__(self) -> int:
         return hash((self.label, self.target))
@@ -321,6 +330,7 @@ class TaskNode:
         dict
             For a graph file.
         """
+        seldom = {"units": self.units, "ephemeral": list(self.ephemeral), "late": dict(self.late)}
         return {
             "label": self.label,
             "kind": self.kind,
@@ -331,7 +341,7 @@ class TaskNode:
             "connections": [c.to_document() for c in self.connections],
             "hooks": list(self.hooks),
             "resources": self.resources.to_document(),
-        } | ({"units": self.units} if self.units else {})
+        } | {name: value for name, value in seldom.items() if value}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> TaskNode:
@@ -358,4 +368,6 @@ class TaskNode:
             hooks=tuple(document["hooks"]),
             resources=Resources(**document["resources"]),
             units=document.get("units", ""),
+            ephemeral=tuple(document.get("ephemeral", ())),
+            late=dict(document.get("late", {})),
         )

@@ -23,6 +23,7 @@ from stage.pipeline.prefix import settled
 from stage.pipeline.settle import settle_nodes
 from stage.pipeline.steps import check_step_dimensions
 from stage.pipeline.task import Task
+from stage.pipeline.value_types import check_types
 from stage.pipeline.write import definition_yaml
 from stage.pipeline.written import Written
 
@@ -147,10 +148,11 @@ class Pipeline(Written):
         PipelineError
             For tasks that cannot be imported, settings that are not right, circles, two producers of a dataset
             type, dimensions or storage classes that disagree, tables without a column that a reader needs (both
-            tasks are named), and broken contracts.
+            tasks are named) or with values of another type, and broken contracts.
         """
         check_storage_classes(self.nodes)
         check_columns(self.nodes)
+        check_types(self.nodes)
         if universe is not None:
             check_dimensions(self.nodes, universe)
             check_step_dimensions(self.steps, universe, self.definition.where)

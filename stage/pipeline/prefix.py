@@ -78,12 +78,17 @@ def _renamed(tasks: Mapping[str, TaskDefinition], prefix: str) -> dict[str, Task
     return {
         prefix + label: replace(
             task,
-            overrides=tuple(Override(o.where, _mentions(o.changes, prefix)) for o in task.overrides),
+            overrides=_prefixed(task.overrides, prefix),
+            instruments={name: _prefixed(changes, prefix) for name, changes in task.instruments.items()},
             shell=_mentions(task.shell, prefix),
             resources=_mentions(task.resources, prefix),
         )
         for label, task in tasks.items()
     }
+
+
+def _prefixed(overrides: tuple[Override, ...], prefix: str) -> tuple[Override, ...]:
+    return tuple(Override(o.where, _mentions(o.changes, prefix)) for o in overrides)
 
 
 def _mentions(value: Any, prefix: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
 
@@ -13,6 +13,7 @@ from stage.pipeline.config import Config
 from stage.pipeline.connections import Connections
 from stage.pipeline.definition import PipelineDefinition, TaskDefinition, fill_parameters
 from stage.pipeline.importing import code_version, load_task_class, split_target
+from stage.pipeline.late_resources import HOOK, check_late, is_late_hook, split_hints
 from stage.pipeline.node import TaskNode, automatic_connections
 from stage.pipeline.resources import Resources
 from stage.pipeline.task import Task
@@ -58,10 +59,45 @@ def node_of(label: str, definition: PipelineDefinition) -> TaskNode:
     try:
         node = make_node(label, task_class, task_class.ConfigClass.from_changes(*changes))
         hints = fill_parameters(task.resources, definition.parameters, task.where)
-        return replace(node, resources=node.resources.changed(hints), units=task.units or node.units)
+        known, late = split_hints(hints)
+        node = replace(
+            node,
+            resources=node.resources.changed(known),
+            late=_late(node, known, late),
+            units=task.units or node.units,
+        )
+        return replace(node, ephemeral=_ephemeral(node, task.ephemeral or ()))
     except PipelineError as exc:
         source = _source(task, exc.context.get("setting", ""))
         raise PipelineError(f"{source}: {exc.message}", code=exc.code, hint=exc.hint) from exc
+
+
+def _late(node: TaskNode, known: Mapping[str, Any], late: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the resources of a task that follow from inputs; what the pipeline file says counts before the code."""
+    inputs = [c.name for c in node.inputs]
+    for name, text in late.items():
+        node.resources.changed({name: 1})
+        check_late(name, text, inputs)
+    return late if late or known else node.late
+
+
+def _ephemeral(node: TaskNode, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the outputs that are ephemeral; each has to be one whose file a run can do without."""
+    able = {c.name: c for c in node.by_role("output")}
+    for name in names:
+        if name not in able:
+            raise PipelineError(
+                f"task '{node.label}' has no output '{name}' that could be ephemeral",
+                code="bad-ephemeral",
+                hint=nearest(name, able),
+            )
+        if able[name].records:
+            raise PipelineError(
+                f"output '{name}' of task '{node.label}' holds dimension records that later graphs are built from, "
+                "so it cannot be ephemeral",
+                code="bad-ephemeral",
+            )
+    return tuple(dict.fromkeys(names))
 
 
 def _source(task: TaskDefinition, setting: str) -> str:
@@ -112,16 +148,16 @@ def changes_of(task: TaskDefinition) -> list[tuple[str, Mapping[str, Any]]]:
     list of (str, mapping)
         In order. The settings that a shell task's author declares are its variables.
     """
-    changes = [(o.where, o.changes) for o in task.overrides]
+    changes = [(o.where, o.changes) for o in task.changes]
     if task.shell is None:
         return changes
-    return [(task.where, task.shell), *((where, _variables(change)) for where, change in changes)]
-
-
-def _variables(changes: Mapping[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {"variables": {k: v for k, v in changes.items() if k != "connections"}}
-    if "connections" in changes:
-        out["connections"] = changes["connections"]
+    out: list[tuple[str, Mapping[str, Any]]] = [(task.where, task.shell)]
+    variables: dict[str, Any] = {}
+    for where, change in changes:
+        # A mapping is replaced whole: each has those before it too, which it does not change.
+        variables = {**variables, **{k: v for k, v in change.items() if k != "connections"}}
+        named = {"connections": change["connections"]} if "connections" in change else {}
+        out.append((where, {"variables": variables, **named}))
     return out
 
 
@@ -168,6 +204,7 @@ def make_node(label: str, task_class: type[Task], config: Config) -> TaskNode:
         version=code_version(split_target(target)[0]),
         hooks=hooks_of(task_class),
         resources=_resources_of(owner, task_class),
+        late={HOOK: "resources"} if is_late_hook(task_class) else {},
         units=task_class.units,
     )
 
@@ -186,7 +223,8 @@ def hooks_of(task_class: type[Task]) -> tuple[str, ...]:
         Of ``adjust_quantum``, ``define_quanta``, ``resources``.
     """
     found = [h for h in _HOOKS if getattr(task_class, h) is not getattr(Task, h)]
-    return (*found, "resources") if not isinstance(task_class.resources, Resources) else tuple(found)
+    is_asked = not isinstance(task_class.resources, Resources) and not is_late_hook(task_class)
+    return (*found, "resources") if is_asked else tuple(found)
 
 
 def _resources_of(owner: str, task_class: type[Task]) -> Resources:

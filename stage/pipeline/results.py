@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import PipelineError, nearest
 from stage.pipeline.struct import Struct
+from stage.pipeline.value_types import check_value
 
 if TYPE_CHECKING:
     from stage.pipeline.connections import Connections
@@ -87,18 +88,21 @@ def paired_result(
     Raises
     ------
     PipelineError
-        If a required output is missing, or there are more or other ones.
+        If a required output is missing, there are more or other ones, or a value is not of the declared type.
     """
-    multiple = {c.name for c in connections.by_role("output") if c.multiple}
+    declared = {c.name: c for c in connections.by_role("output")}
     pairs: list[tuple[Any, Any]] = []
     for name, value in check_result(task, connections, result).items():
         refs = outputs.get(name, ())
-        values = list(value) if name in multiple else [value] * len(refs)
+        values = list(value) if declared[name].multiple else [value] * len(refs)
         if len(values) != len(refs):
             raise PipelineError(
                 f"task '{task}' returned {len(values)} '{name}', planned were {len(refs)}",
                 code="wrong-output-count",
             )
+        if kind := declared[name].type:
+            for one in values:
+                check_value(one, kind, f"output '{name}' of task '{task}'")
         pairs += zip(values, refs, strict=True)
     return pairs
 

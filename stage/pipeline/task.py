@@ -17,6 +17,7 @@ from stage.pipeline.resources import Resources
 from stage.pipeline.results import check_init_outputs, paired_result
 from stage.pipeline.struct import NoWorkFound, Struct
 from stage.pipeline.subtask import SubtaskChoice, chosen
+from stage.pipeline.written_columns import check_written
 
 if TYPE_CHECKING:
     from registry.model.columns import Columns
@@ -359,9 +360,12 @@ class Task:
         Raises
         ------
         PipelineError
-            If a required output is missing, or there are more or other ones. Nothing was written.
+            If a required output is missing, there are more or other ones, or a table has other columns than were said.
+            Nothing was written.
         """
-        for value, ref in paired_result(self.name, self.connections, result, outputs):
+        pairs = paired_result(self.name, self.connections, result, outputs)
+        check_written(self, pairs, outputs)
+        for value, ref in pairs:
             repo.put(value, ref)
 
     def checked_init_outputs(self) -> dict[str, Any]:

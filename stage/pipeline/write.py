@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from stage.pipeline.definition import PipelineDefinition, TaskDefinition
+from stage.pipeline.definition import Override, PipelineDefinition, TaskDefinition
 from stage.pipeline.resolve import changes_of, load_class
 
 __all__ = ["definition_yaml"]
@@ -33,6 +35,7 @@ def definition_yaml(definition: PipelineDefinition, base: str | Path | None = No
     out: dict[str, Any] = {
         "description": d.description,
         "instrument": d.instrument,
+        "instruments": {name: _instrument(name, d.tasks) for name in d.instruments},
         "parameters": dict(d.parameters),
         "search_path": [os.path.relpath(p, base) if base is not None else p for p in d.search_path],
         "tasks": {label: _task(task) for label, task in d.tasks.items()},
@@ -50,19 +53,64 @@ def definition_yaml(definition: PipelineDefinition, base: str | Path | None = No
 
 
 def _task(task: TaskDefinition) -> Any:
-    more = {"resources": dict(task.resources), "units": task.units}
+    more = {
+        "resources": dict(task.resources),
+        "units": task.units,
+        "ephemeral": list(task.ephemeral or ()),
+    }
     further = {k: v for k, v in more.items() if v}
-    merged = load_class(task).ConfigClass.merged(*(change for _, change in changes_of(task)))
+    merged = _merged(task, task.overrides)
     if task.shell is None:
         given = further | ({"config": merged} if merged else {})
         return {"class": task.target, **given} if given else task.target
-    config = dict(merged.get("variables", {}))
-    if merged.get("connections"):
-        config["connections"] = merged["connections"]
+    config = _of_script(merged)
     rest = {
-        key: value for key, value in task.shell.items() if key != "script" and (value or key == "dimensions")
+        "shell" if key == "script" else key: value
+        for key, value in task.shell.items()
+        if value or key == "dimensions"
     }
-    return {"shell": task.shell["script"], **rest, **further} | ({"config": config} if config else {})
+    return {**rest, **further} | ({"config": config} if config else {})
+
+
+def _instrument(name: str, tasks: Mapping[str, TaskDefinition]) -> dict[str, Any]:
+    """Return the settings for one instrument, by label."""
+    return {
+        label: {"config": config}
+        for label, task in tasks.items()
+        if (config := _instrument_config(name, task))
+    }
+
+
+def _instrument_config(name: str, task: TaskDefinition) -> dict[str, Any]:
+    merged = _merged(task, task.instruments.get(name, ()))
+    if task.shell is None:
+        return merged
+    # The defaults of a script are written with what goes over them: here is left only what they do not decide.
+    decided = _of_script(_merged(task, task.overrides[task.declared :]))
+    return _without(_of_script(merged), decided)
+
+
+def _without(config: Mapping[str, Any], decided: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are not decided."""
+    out = {k: v for k, v in config.items() if k not in decided}
+    names = decided.get("connections", {})
+    if "connections" in config and (
+        left := {k: v for k, v in config["connections"].items() if k not in names}
+    ):
+        out["connections"] = left
+    return out
+
+
+def _merged(task: TaskDefinition, overrides: tuple[Override, ...]) -> dict[str, Any]:
+    """Return changes of a task's settings as one, whatever its instrument."""
+    plain = replace(task, overrides=overrides, instruments={}, shell=None if task.shell is None else {})
+    return load_class(task).ConfigClass.merged(*(change for _, change in changes_of(plain)))
+
+
+def _of_script(merged: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a script as its author declares them."""
+    out = dict(merged.get("variables", {}))
+    return out | ({"connections": merged["connections"]} if merged.get("connections") else {})
 
 
 class _Dumper(yaml.SafeDumper):

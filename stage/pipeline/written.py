@@ -31,6 +31,11 @@ class Written:
         return self.definition.instrument
 
     @property
+    def instruments(self) -> tuple[str, ...]:
+        """The instruments that it has settings for."""
+        return self.definition.instruments
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Labels of its tasks, as written."""
         return tuple(self.definition.tasks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from stage.pipeline.connections import (
     Output,
     PrerequisiteInput,
 )
+from stage.pipeline.value_types import check_type
 
 __all__ = ["InputSpec", "OutputSpec", "declare"]
 
@@ -31,12 +33,21 @@ class _Spec(Config):
     minimum: int = Field(1, ge=0, description="Fewest with which there is work; 0 makes it optional.")
     is_calibration: bool = False
     doc: str = ""
+    type: str = Field("", description="Of a small value: int, float, str, bool, list or dict.")
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
-        """Take a bare name for the dataset type."""
+        """Take a bare name for the dataset type; what has a type is a plain value unless said otherwise."""
+        if isinstance(value, dict) and value.get("type"):
+            return {"storage_class": "Json", **value}
         return {"dataset_type": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _type_is_known(self) -> typing.Self:
+        if self.type:
+            check_type(self.type, self.storage_class, f"'{self.dataset_type}'")
+        return self
 
 
 class InputSpec(_Spec):
@@ -109,6 +120,7 @@ def _connection(spec: _Spec) -> Connection:
         "minimum": spec.minimum,
         "is_calibration": spec.is_calibration,
         "doc": spec.doc,
+        "type": spec.type,
     }
     if isinstance(spec, InputSpec):
         return (PrerequisiteInput if spec.prerequisite else Input)(**common)

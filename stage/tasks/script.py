@@ -38,7 +38,15 @@ class ScriptFailed(ExecutionError):  # noqa: N818 - an outcome's name, like Quan
     default_code = "script-failed"
 
 
-def run_script(script: str, environment: Mapping[str, str], directory: Path, log: logging.Logger) -> None:
+def run_script(
+    script: str,
+    environment: Mapping[str, str],
+    directory: Path,
+    log: logging.Logger,
+    *,
+    file: str = "script.bash",
+    what: str = "the script",
+) -> None:
     """Run a script with ``bash -eu -o pipefail`` and wait for it.
 
     Parameters
@@ -51,6 +59,10 @@ def run_script(script: str, environment: Mapping[str, str], directory: Path, log
         Where it runs, and where its text and output are kept.
     log : logging.Logger
         Gets each line that it prints, on either stream, in order.
+    file : str, optional
+        Name of the file that its text is kept in.
+    what : str, optional
+        What it is called in errors.
 
     Raises
     ------
@@ -70,8 +82,8 @@ def run_script(script: str, environment: Mapping[str, str], directory: Path, log
             "there is no bash to run a shell task", code="no-bash", hint="Install bash, or put it on PATH."
         )
     work = directory / "work"
-    work.mkdir()
-    text = directory / "script.bash"
+    work.mkdir(exist_ok=True)
+    text = directory / file
     text.write_text(script, encoding="utf-8")
     output = _Output(log)
     with _watched() as group:
@@ -96,9 +108,7 @@ def run_script(script: str, environment: Mapping[str, str], directory: Path, log
     output.end()
     if status != 0:
         how = f"exit status {status}" if status > 0 else f"signal {signal.Signals(-status).name}"
-        raise ScriptFailed(
-            f"the script ended with {how}{_said(output.last)}", context={"exit_status": status}
-        )
+        raise ScriptFailed(f"{what} ended with {how}{_said(output.last)}", context={"exit_status": status})
 
 
 @contextlib.contextmanager
