@@ -6,20 +6,20 @@ to which rows were added, each row remembers the graph that it came from and its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from registry.model.columns import Array, unique_values
-from registry.model.refs import derived_id, derived_ids
+from registry.model.refs import derived_id, derived_ids, derived_ordinals, id_numbers
 from stage.graph.layout import QUANTUM_IDS
 from stage.graph.table import Ints
 
 if TYPE_CHECKING:
     from stage.graph.layout import Header
 
-__all__ = ["Identity", "Ids"]
+__all__ = ["Identity", "Ids", "identity_keys"]
 
 
 class Identity(NamedTuple):
@@ -162,3 +162,39 @@ class Ids:
             mine = np.flatnonzero(identity.origin == origin)
             out[mine] = derived_ids(self._graphs[origin + 1], identity.ordinal[mine] + base)
         return out.tolist()
+
+    def keys(self, ids: Iterable[bytes]) -> Ints:
+        """Return what tells of ids whose they are: what undoes `many`, without the ids of all.
+
+        Parameters
+        ----------
+        ids : iterable of bytes
+            16 bytes each.
+
+        Returns
+        -------
+        numpy.ndarray of int64
+            As of `identity_keys`, quanta with `QUANTUM_IDS` added; -1 for ids of no graph that the header names.
+        """
+        numbers = id_numbers(ids)
+        out = np.full(len(numbers), -1, dtype=np.int64)
+        for place, graph in enumerate(self._graphs):
+            mine, ordinals = derived_ordinals(numbers, graph)
+            out[mine] = ordinals + place * 2 * QUANTUM_IDS
+        return out
+
+
+def identity_keys(identity: Identity) -> Ints:
+    """Return the identity of each row as one number.
+
+    Parameters
+    ----------
+    identity : Identity
+        Where rows come from; place -1 is the graph itself.
+
+    Returns
+    -------
+    numpy.ndarray of int64
+        Those of the graph's own rows are their ordinals.
+    """
+    return (identity.origin + 1) * (2 * QUANTUM_IDS) + identity.ordinal

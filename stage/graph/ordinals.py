@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from registry.model.columns import Array, Columns, unique_values
+from registry.model.in_time import row_in
 from stage.graph.access import QuantumSource
-from stage.graph.identity import Identity
+from stage.graph.identity import Identity, identity_keys
 from stage.graph.layout import QUANTUM_IDS
 from stage.graph.rows import TaskRows, TypeRows
 from stage.graph.table import Ints
@@ -70,8 +71,29 @@ class OrdinalColumns(QuantumSource):
             16 bytes each.
         """
         chosen = np.asarray(ordinals, dtype=np.int64)
+        return self._ids.many(chosen, self._quantum_identity(chosen), QUANTUM_IDS)
+
+    def quantum_ordinals(self, ids: Iterable[bytes]) -> Ints:
+        """Return the quanta that have some ids, by arithmetic on these.
+
+        Parameters
+        ----------
+        ids : iterable of bytes
+            16 bytes each, of whatever.
+
+        Returns
+        -------
+        numpy.ndarray of int64
+            Ordinals, in the order given; -1 for ids of no quantum of this graph.
+        """
+        keys = self._ids.keys(ids)
+        keys = np.where((keys >= 0) & (keys & QUANTUM_IDS > 0), keys - QUANTUM_IDS, -1)
+        every = np.arange(self.n_quanta) if self.header.origins else np.zeros(0, dtype=np.int64)
+        return _rows_of(keys, self.n_quanta, self._quantum_identity(every))
+
+    def _quantum_identity(self, chosen: Ints) -> Identity | None:
         blocks = [(t.offset, r.identity) for t, r in zip(self.layout.tasks, self.task_rows, strict=True)]
-        return self._ids.many(chosen, self._identity(chosen, self.task_of(chosen), blocks), QUANTUM_IDS)
+        return self._identity(chosen, self.task_of(chosen), blocks)
 
     def _identity(
         self, chosen: Ints, places: Ints, blocks: Sequence[tuple[int, Identity | None]]
@@ -146,8 +168,7 @@ class OrdinalColumns(QuantumSource):
         chosen = np.asarray(ordinals, dtype=np.int64)
         out = np.empty(len(chosen), dtype=object)
         places = self.type_of(chosen)
-        blocks = [(t.offset, r.identity) for t, r in zip(self.layout.types, self.type_rows, strict=True)]
-        out[:] = self._ids.many(chosen, self._identity(chosen, places, blocks))
+        out[:] = self._ids.many(chosen, self._dataset_identity(chosen, places))
         for place in unique_values(places).tolist():
             found = self.type_rows[place].found
             if found is not None:
@@ -156,6 +177,28 @@ class OrdinalColumns(QuantumSource):
                 known = np.array([i is not None for i in ids], dtype=np.bool_)
                 out[mine[known]] = ids[known]
         return out.tolist()
+
+    def dataset_ordinals(self, ids: Iterable[bytes]) -> Ints:
+        """Return the planned datasets that have some ids, by arithmetic on these; those found elsewhere are not looked for.
+
+        Parameters
+        ----------
+        ids : iterable of bytes
+            16 bytes each, of whatever.
+
+        Returns
+        -------
+        numpy.ndarray of int64
+            Ordinals, in the order given; -1 for ids that this graph gives to no dataset.
+        """
+        keys = self._ids.keys(ids)
+        keys = np.where(keys & QUANTUM_IDS > 0, -1, keys)
+        every = np.arange(self.layout.n_datasets) if self.header.origins else np.zeros(0, dtype=np.int64)
+        return _rows_of(keys, self.layout.n_datasets, self._dataset_identity(every, self.type_of(every)))
+
+    def _dataset_identity(self, chosen: Ints, places: Ints) -> Identity | None:
+        blocks = [(t.offset, r.identity) for t, r in zip(self.layout.types, self.type_rows, strict=True)]
+        return self._identity(chosen, places, blocks)
 
     def dataset_columns(self, dataset_type: str, rows: npt.ArrayLike | None = None) -> Columns:
         """Return what a registry inserts of datasets: data IDs and ids.
@@ -255,3 +298,11 @@ class OrdinalColumns(QuantumSource):
 def _place(offsets: list[int], ordinals: npt.ArrayLike) -> Ints:
     chosen = np.asarray(ordinals, dtype=np.int64)
     return np.searchsorted(np.array(offsets, dtype=np.int64), chosen, side="right").astype(np.int64) - 1
+
+
+def _rows_of(keys: Ints, n_rows: int, identity: Identity | None) -> Ints:
+    """Return the rows with some identities, -1 where there is none; without changes an identity is the ordinal."""
+    if identity is None:
+        return np.where(keys < n_rows, keys, -1)
+    rows: Ints = row_in([keys], [identity_keys(identity)])
+    return rows

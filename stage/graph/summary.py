@@ -65,7 +65,7 @@ def count_by(
             if found is not None:
                 parts[rows.label] = found
     if not parts:
-        _refuse(graph, names)
+        _refuse(graph, names, label)
     whole = _joined(list(parts.values()), names)
     places = DataIdRows(whole).places(tuple(names))
     columns = dict(places.table.decode().items())
@@ -77,10 +77,16 @@ def count_by(
     return Columns(columns)
 
 
-def _refuse(graph: QuantumGraph, names: Sequence[str]) -> None:
-    known = {n for t in graph.layout.tasks for n in graph.universe.group(t.dimensions).names}
+def _refuse(graph: QuantumGraph, names: Sequence[str], label: str | None) -> None:
+    tasks = [t for t in graph.layout.tasks if label in {None, t.label}]
+    known = {n for t in tasks for n in graph.universe.group(t.dimensions).names}
     wrong = next((n for n in names if n not in known), "")
-    text = f"no quanta have the dimensions {', '.join(names)}"
+    if label is None:
+        text = f"no quanta have the dimensions {', '.join(names)}"
+    else:
+        own = ", ".join(tasks[0].dimensions)
+        has = f"these have {own}" if own else "these have none"
+        text = f"quanta of '{label}' cannot be counted by {wrong or ', '.join(names)}: {has}"
     raise UsageError(text, code="no-such-dimension", hint=nearest(wrong, known) if wrong else "")
 
 
@@ -175,7 +181,7 @@ def _matching(graph: QuantumGraph, label: str | None, data_id: Mapping[str, Any]
         if table is not None:
             parts.append(mine[matching_rows(table, {n: data_id[n] for n in implied})])
     if not parts:
-        _refuse(graph, implied)
+        _refuse(graph, implied, label)
     return np.concatenate(parts)
 
 

@@ -381,11 +381,10 @@ def distinct(codes: Ints, bound: int) -> tuple[Ints, Ints]:
     n = len(codes)
     if n == 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    steps = codes[1:] != codes[:-1]
-    if not np.any(codes[1:] < codes[:-1]):  # sorted already, as rows of a query mostly are
-        first = np.concatenate([[0], np.flatnonzero(steps) + 1])
-        inverse = np.concatenate([[0], np.cumsum(steps)])
-        return first.astype(np.int64), inverse.astype(np.int64)
+    if not (codes[1:] < codes[:-1]).any():  # sorted already, as rows of a query mostly are
+        new = np.ones(n, dtype=np.bool_)
+        np.not_equal(codes[1:], codes[:-1], out=new[1:])
+        return np.flatnonzero(new), np.cumsum(new) - 1
     if bound <= max(4 * n, 1 << 16):
         seen = np.full(bound, n, dtype=np.int64)
         seen[codes[::-1]] = np.arange(n - 1, -1, -1, dtype=np.int64)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from registry.registry import Snapshot
     from sync.repo import Repo
 
-__all__ = ["found_columns", "has_collection", "is_pattern", "knows_type", "with_artifacts"]
+__all__ = ["found_columns", "has_collection", "is_pattern", "with_artifacts"]
 
 
 def found_columns(repo: Repo, side: str, rows: Columns, dims: Sequence[str]) -> Columns:
@@ -116,38 +116,26 @@ def has_collection(snapshot: Snapshot, name: str) -> bool:
     return True
 
 
-def knows_type(snapshot: Snapshot, dataset_type: str) -> bool:
-    """Tell whether a dataset type is registered.
-
-    Parameters
-    ----------
-    snapshot : Snapshot
-        Where.
-    dataset_type : str
-        Its name.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-    """
-    try:
-        snapshot.dataset_type(dataset_type)
-    except NotFoundError:
-        return False
-    return True
-
-
 def _located(uris: Array, locate: Callable[[str], str]) -> Array:
     """Make relative URIs absolute: the root is asked for once, for one of them, and put before the others."""
     texts = uris.tolist()
+    plain = None not in texts and _are_relative(texts)
     sample = next((u for u in texts if u is not None and not files.is_absolute(u)), None)
     out = np.empty(len(texts), dtype=object)
     if sample is None:
         return uris
     prefix = locate(sample).removesuffix(sample)
-    out[:] = [u if u is None or files.is_absolute(u) else prefix + u for u in texts]
+    if plain:
+        out[:] = [prefix + u for u in texts]
+    else:
+        out[:] = [u if u is None or files.is_absolute(u) else prefix + u for u in texts]
     return out
+
+
+def _are_relative(uris: Sequence[str]) -> bool:
+    """Tell, looking at all at once, that none has a root or a scheme; of some that have none it cannot be told."""
+    joined = "\n".join(uris)
+    return ":" not in joined and not joined.startswith("/") and "\n/" not in joined
 
 
 def _filled(column: Array, value: Any) -> Array:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stage.graph.building.checks import check_single
-from stage.graph.building.found import FoundTable, Pool, Prerequisites, find_datasets
+from stage.graph.building.found import FoundTable, Pool, find_datasets
 from stage.graph.building.plan import TaskGroup, connections_of
+from stage.graph.building.prerequisites import Prerequisites
 from stage.graph.building.prune import Mask, surviving
 from stage.graph.building.records import collect_records
 from stage.graph.graph import QuantumGraph
@@ -98,6 +99,7 @@ class Assembly:
             node.label: self._task(node, draft)
             for node, draft in zip(self.plan.nodes, self.pruned.tasks, strict=True)
         }
+        self.lookup.refuse_lacking()
         types = self._types()
         tasks = [self._rows(node, tables[node.label]) for node in self.plan.nodes]
         alive = [(g, r.table.take(self._alive(g, r))) for g, r in groups]

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from registry.errors import QueryError
+from registry.errors import NotFoundError, QueryError
 from registry.model.columns import Columns
 from registry.model.refs import new_id
 from stage.graph.building.assemble import Assembly
 from stage.graph.building.candidates import Candidates
 from stage.graph.building.checks import check_output
-from stage.graph.building.found import FoundTable, Prerequisites, find_datasets
-from stage.graph.building.governors import settled
+from stage.graph.building.found import FoundTable, find_datasets
+from stage.graph.building.governors import implied, settled
 from stage.graph.building.plan import GraphPlan, TaskGroup, check_types, make_plan
+from stage.graph.building.prerequisites import Prerequisites
 from stage.graph.building.prune import DraftConnection, DraftTask, Pruned, prune
 from stage.graph.building.question import Place, Question, View
 from stage.graph.building.relate import DataIdRows, match_rows
@@ -31,6 +32,7 @@ from stage.pipeline.steps import refuse_several, step_document
 if TYPE_CHECKING:
     from registry.model.dataset_type import DatasetType
     from registry.model.dimensions import DimensionGroup
+    from stage.graph.explaining.explain import Explanation
     from stage.graph.graph import QuantumGraph
     from stage.graph.hooks.asked import Hooks
     from stage.pipeline.node import TaskNode
@@ -66,8 +68,8 @@ def build(
     input_collections : sequence of str
         Where inputs are searched, in order: past runs first, then the inputs proper.
     where : str, optional
-        Expression over dimensions; holds for quanta, outputs and regular inputs, not for prerequisites. Where it needs
-        an instrument or a sky map and names none, it means the only one that the input collections have datasets of.
+        Expression over dimensions; holds for quanta, outputs and regular inputs, not for prerequisites. An instrument
+        or a sky map that it does not speak of is the only one that the input collections have datasets of.
     bind : mapping, optional
         Values for its identifiers.
     data_id : mapping, optional
@@ -202,6 +204,8 @@ class _Builder:
         return Prerequisites(self.view, self.plan, self.path, self.question)
 
     def run(self, *, allow_empty: bool, explain: bool) -> QuantumGraph:
+        whole = self.plan.universe.group([n for g in self.plan.groups for n in g.dimensions])
+        self.question = implied(self.question, whole, self.view, self.path)
         self.group_rows = [(group, self._data_ids(group)) for group in self.plan.groups]
         self._find_inputs()
         drafts = [self._draft(node) for node in self.plan.nodes]
@@ -209,14 +213,20 @@ class _Builder:
         existing = {name: match >= 0 for name, match in self.matches.items()}
         sizes = {k.name: self.candidates.datasets(k).n_rows for k in self.plan.of_part("overall", "made")}
         hooks = self._hooks()
-        pruned = prune(drafts, {**existing, **self.skipped.existing}, sizes, self.skipped.quanta, hooks)
-        is_empty = not any(mask.any() for mask in pruned.quanta.values())
-        if explain or (is_empty and not allow_empty):
-            self._explain(pruned, whole=explain, refuse=is_empty and not allow_empty)
-        assembly = Assembly(
-            self.candidates, self.lookup, self.found, self.matches, self.skipped, pruned, hooks
-        )
-        return assembly.graph(self._header(pruned), self.group_rows)
+        pruned: Pruned | None = None
+        try:
+            pruned = prune(drafts, {**existing, **self.skipped.existing}, sizes, self.skipped.quanta, hooks)
+            is_empty = not any(mask.any() for mask in pruned.quanta.values())
+            if explain or (is_empty and not allow_empty):
+                self._explain(pruned, whole=explain, refuse=is_empty and not allow_empty)
+            assembly = Assembly(
+                self.candidates, self.lookup, self.found, self.matches, self.skipped, pruned, hooks
+            )
+            return assembly.graph(self._header(pruned), self.group_rows)
+        except NotFoundError as exc:
+            if self.lookup.lacking:
+                exc.context["explanation"] = self._explained(pruned, whole=explain).to_document()
+            raise
 
     def _hooks(self) -> Hooks | None:
         """Return tasks' own code; None, and nothing is called, if no task overrides a hook."""
@@ -227,19 +237,29 @@ class _Builder:
         return Hooks(self.candidates, self.lookup, self.found, self.matches, self.header.output_run)
 
     def _explain(self, pruned: Pruned, *, whole: bool, refuse: bool) -> None:
-        """Tell where quanta come from, with all counts only where these are asked for."""
-        from stage.graph.explaining.explain import MOST, Outcome, explain, raise_empty
+        """Tell where quanta come from, or refuse a graph without any."""
+        from stage.graph.explaining.explain import raise_empty
 
-        tables = {n.label: self.candidates.quanta(n).table for n in self.plan.nodes}
-        outcome = Outcome(
-            self.plan, self.view, self.question, self.path, [(g, r.table.n_rows) for g, r in self.group_rows],
-            tables.__getitem__, {label: int(np.count_nonzero(m)) for label, m in pruned.quanta.items()},
-            pruned.dropped, self.skipped.facts(), pruned.refused,
-        )  # fmt: skip
-        explanation = explain(outcome, most=MOST if whole else 1)
+        explanation = self._explained(pruned, whole=whole)
         if refuse:
             raise_empty(explanation)
         self.explanation = explanation.to_document()
+
+    def _explained(self, pruned: Pruned | None, *, whole: bool) -> Explanation:
+        """Tell where quanta come from, with all counts only where these are asked for; None before any was dropped."""
+        from stage.graph.explaining.explain import MOST, Outcome, explain
+
+        tables = {n.label: self.candidates.quanta(n).table for n in self.plan.nodes}
+        quanta = {label: np.ones(t.n_rows, np.bool_) for label, t in tables.items()} | (
+            {} if pruned is None else pruned.quanta
+        )
+        outcome = Outcome(
+            self.plan, self.view, self.question, self.path, [(g, r.table.n_rows) for g, r in self.group_rows],
+            tables.__getitem__, {label: int(np.count_nonzero(m)) for label, m in quanta.items()},
+            () if pruned is None else pruned.dropped, self.skipped.facts(),
+            () if pruned is None else pruned.refused, self.lookup,
+        )  # fmt: skip
+        return explain(outcome, most=MOST if whole else 1)
 
     def _find_earlier(self, drafts: Sequence[DraftTask]) -> None:
         """Find what was done before, and refuse what would be done over."""

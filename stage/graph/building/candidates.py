@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidates"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Candidates:
     """The data IDs that a question allows, before anything is looked at that is read or made.
 
@@ -35,6 +36,16 @@ class Candidates:
     plan: GraphPlan
     rows: dict[str, DataIdRows] = field(default_factory=dict)
     _tables: dict[str, Table] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def _labels(self) -> dict[str, list[str]]:
+        """By dataset type, the tasks that make it or read it as a regular input."""
+        found: dict[str, list[str]] = {}
+        for node in self.plan.nodes:
+            for c in node.connections:
+                if c.role == "input" or c.is_output:
+                    found.setdefault(c.dataset_type, []).append(node.label)
+        return found
 
     def quanta(self, node: TaskNode) -> Places:
         """Return the data IDs that quanta of a task could have.
@@ -65,12 +76,7 @@ class Candidates:
             Sorted; asked for again, the answer is the same object.
         """
         if kind.name not in self._tables:
-            labels = [
-                n.label
-                for n in self.plan.nodes
-                for c in n.connections
-                if c.dataset_type == kind.name and (c.role == "input" or c.is_output)
-            ]
+            labels = self._labels[kind.name]
             groups = {id(self.rows[label]): self.rows[label] for label in labels}.values()
             tables = [rows.places(kind.dimensions).table for rows in groups]
             self._tables[kind.name] = tables[0] if len(tables) == 1 else _united(tables)

@@ -1,4 +1,4 @@
-"""Datasets that were there before the graph: overall inputs, and prerequisites looked up after pruning."""
+"""Datasets that were there before the graph: looked up by data ID or at a time, and pooled."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from registry.errors import NotFoundError, PipelineError
-from registry.model.columns import Columns, unique_values
-from stage.graph.building.plan import unregistered
-from stage.graph.building.question import Place, Question
-from stage.graph.building.relate import DataIdRows, concat_columns, match_rows
+from registry.model.columns import Columns
+from stage.graph.building.question import Place
+from stage.graph.building.relate import DataIdRows, concat_columns
 from stage.graph.quantum import FOUND_COLUMNS
-from stage.graph.table import Csr, Ints, Table, code_column, distinct, row_codes
+from stage.graph.table import Ints, Table, code_column, distinct, row_codes
 
 if TYPE_CHECKING:
-    from registry.model.dimensions import DimensionGroup, DimensionUniverse
-    from stage.graph.building.plan import GraphPlan, TypePlan
+    from registry.model.dimensions import DimensionUniverse
+    from stage.graph.building.plan import TypePlan
     from stage.graph.building.question import View
-    from stage.pipeline.node import ConnectionDef, TaskNode
 
 __all__ = [
-    "FoundTable", "Pool", "Prerequisites", "as_found", "find_calibrations", "find_datasets", "shown_data_ids",
+    "FoundTable", "Pool", "as_found", "find_calibrations", "find_datasets", "none_found", "shown_data_ids",
 ]  # fmt: skip
 
 _CODED = ("run", "formatter", "origin")
@@ -82,7 +79,7 @@ def find_datasets(view: View, kind: TypePlan, path: Sequence[Place], data_ids: T
     """
     dims = kind.dimensions
     wanted = data_ids.select(dims).decode() if dims else None
-    rows = view.datasets(kind.type, path, wanted) if data_ids.n_rows else _none(dims)
+    rows = view.datasets(kind.type, path, wanted) if data_ids.n_rows else none_found(dims)
     return as_found(rows, dims)
 
 
@@ -135,7 +132,7 @@ def find_calibrations(
     needed = {*kind.dimensions, *(n for e in timed for n in e.required)}
     places = data_ids.places([n for n in data_ids.table.names if n in needed])
     if not places.table.n_rows:
-        return as_found(_none(kind.dimensions), kind.dimensions), np.zeros(0, dtype=np.int64)
+        return as_found(none_found(kind.dimensions), kind.dimensions), np.zeros(0, dtype=np.int64)
     rows = view.calibrations(kind.type, path, places.table.decode())
     first, inverse = distinct(*row_codes([rows["id"]], rows.n_rows))
     which = np.full(places.table.n_rows, -1, dtype=np.int64)
@@ -143,7 +140,19 @@ def find_calibrations(
     return as_found(rows.take(first), kind.dimensions), which[places.inverse]
 
 
-def _none(dims: Sequence[str]) -> Columns:
+def none_found(dims: Sequence[str]) -> Columns:
+    """Return no datasets.
+
+    Parameters
+    ----------
+    dims : sequence of str
+        The dimensions of their data IDs.
+
+    Returns
+    -------
+    Columns
+        These and `FOUND_COLUMNS`, without rows.
+    """
     return Columns.from_rows((*dims, *FOUND_COLUMNS), [])
 
 
@@ -216,162 +225,6 @@ def _is_sorted(table: Table) -> bool:
 def _joined(one: Table, other: Table) -> Table:
     columns = {n: concat_columns(c, other.columns[n]) for n, c in one.columns.items()}
     return Table(columns, one.n_rows + other.n_rows)
-
-
-@dataclass(slots=True, eq=False)
-class Prerequisites:
-    """Looks prerequisites up for quanta that have survived pruning.
-
-    Parameters
-    ----------
-    view : View
-        Where to look.
-    plan : GraphPlan
-        What the pipeline means.
-    path : tuple of Place
-        The search path.
-    question : Question
-        What the user asked for; only a task's own lookup function may look at it.
-    data_ids : list of (DimensionGroup, Table)
-        Data IDs that were asked for on the way, beyond those of the quanta.
-    """
-
-    view: View
-    plan: GraphPlan
-    path: tuple[Place, ...]
-    question: Question = field(default_factory=Question)
-    data_ids: list[tuple[DimensionGroup, Table]] = field(default_factory=list)
-
-    def resolve(self, node: TaskNode, connection: ConnectionDef, quanta: Table) -> tuple[FoundTable, Csr]:
-        """Find one connection's datasets for all quanta of a task.
-
-        Parameters
-        ----------
-        node : TaskNode
-            The task.
-        connection : ConnectionDef
-            The prerequisite.
-        quanta : Table
-            The quanta: all dimensions of the task, required and implied.
-
-        Returns
-        -------
-        found : FoundTable
-            The datasets.
-        edges : Csr
-            For each quantum, rows of `found`.
-
-        Raises
-        ------
-        NotFoundError
-            If a quantum lacks one that it requires (``missing-prerequisite``).
-        PipelineError
-            If a quantum that takes one dataset finds several.
-        """
-        found, edges = self.find(node, connection, quanta)
-        self._check(node, connection, quanta, edges)
-        return found, edges
-
-    def find(self, node: TaskNode, connection: ConnectionDef, quanta: Table) -> tuple[FoundTable, Csr]:
-        """Find one connection's datasets for all quanta of a task, be there enough of them or not.
-
-        Parameters
-        ----------
-        node, connection, quanta
-            As for `resolve`.
-
-        Returns
-        -------
-        found : FoundTable
-            The datasets.
-        edges : Csr
-            For each quantum, rows of `found`.
-        """
-        kind = self.plan.types[connection.dataset_type]
-        if connection.lookup:
-            return self._by_function(node, connection, kind, quanta)
-        if set(kind.dimensions) <= set(quanta.names):
-            pairs = DataIdRows(quanta)
-            owner = np.arange(quanta.n_rows, dtype=np.int64)
-        else:
-            pairs, owner = self._related(node, kind, quanta)
-        if self.view.is_calibration(kind.type):
-            found, row = find_calibrations(self.view, kind, self.path, pairs, self.plan.universe)
-        else:
-            places = pairs.places(kind.dimensions)
-            found = find_datasets(self.view, kind, self.path, places.table)
-            row = match_rows(places.table, found.data_ids, kind.dimensions)[places.inverse]
-        there = row >= 0
-        if not set(kind.dimensions) <= set(quanta.names):
-            key = owner[there] * max(found.data_ids.n_rows, 1) + row[there]
-            key = unique_values(key)
-            owner, row = np.divmod(key, max(found.data_ids.n_rows, 1))
-        else:
-            owner, row = owner[there], row[there]
-        return found, Csr.from_pairs(quanta.n_rows, owner, row)
-
-    def _by_function(
-        self, node: TaskNode, connection: ConnectionDef, kind: TypePlan, quanta: Table
-    ) -> tuple[FoundTable, Csr]:
-        """Let the task's own function look for all quanta at once."""
-        from stage.graph.hooks.ask import Ask, with_implied
-        from stage.graph.hooks.lookup import look_up
-
-        ask = Ask(self.view, self.path, self.question, dataset_type=kind.name)
-        found, edges = look_up(node, connection, kind, quanta, ask)
-        group = kind.type.dimensions
-        self.data_ids.append((group, with_implied(self.view, group, found.data_ids)))
-        return found, edges
-
-    def _related(self, node: TaskNode, kind: TypePlan, quanta: Table) -> tuple[DataIdRows, Ints]:
-        """Ask which data IDs of the datasets go with which quanta: by relations of dimensions, or on the sky."""
-        universe = self.plan.universe
-        own = self.plan.task_dimensions(node)
-        if not quanta.n_rows:  # nor is asked how the dimensions go together
-            return DataIdRows(_as_table(_none(kind.dimensions), 0)), np.zeros(0, dtype=np.int64)
-        group = universe.group([*node.dimensions, *kind.type.dimensions.required])
-        columns = self.view.data_ids(group, Question(table=quanta.select(own).decode()), (), self.path)
-        table = _as_table(columns, columns.n_rows)
-        self.data_ids.append((group, table))
-        owner = match_rows(table, quanta, own)
-        known = owner >= 0
-        return DataIdRows(table.take(known)), owner[known]
-
-    def _check(self, node: TaskNode, connection: ConnectionDef, quanta: Table, edges: Csr) -> None:
-        counts = np.diff(edges.indptr)
-        own = self.plan.task_dimensions(node)
-        missing = np.flatnonzero(counts < connection.minimum)
-        if len(missing):
-            needs = (
-                "a prerequisite"
-                if connection.minimum == 1
-                else f"{connection.minimum} datasets of a prerequisite"
-            )
-            raise NotFoundError(
-                f"{len(missing)} of {quanta.n_rows} quanta of '{node.label}' lack {needs}: no "
-                f"'{connection.dataset_type}' in {_path_text(self.path)} for {shown_data_ids(quanta, missing, own)}",
-                code="missing-prerequisite",
-                hint=unregistered(self.view, connection.dataset_type)
-                or "Add the collection that holds it to the inputs, or leave these data IDs out.",
-            )
-        several = np.flatnonzero(counts > 1)
-        if len(several) and not connection.multiple:
-            raise PipelineError(
-                f"{len(several)} of {quanta.n_rows} quanta of '{node.label}' find several datasets "
-                f"'{connection.dataset_type}' for '{connection.name}', which takes one: "
-                f"{shown_data_ids(quanta, several, own)}",
-                code="several-inputs",
-                hint=f"Declare '{connection.name}' with multiple=True.",
-            )
-
-
-def _path_text(path: Sequence[Place]) -> str:
-    names = [p.collection for p in path]
-    return (
-        ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        if names
-        else "no collection"
-    )
 
 
 def shown_data_ids(table: Table, rows: Ints, names: Sequence[str]) -> str:

@@ -290,19 +290,13 @@ def check_types(plan: GraphPlan, view: View) -> GraphPlan:
     PipelineError
         If a registered type has other dimensions, or a storage class that there is no conversion for.
     """
-    types = dict(plan.types)
+    types, known = dict(plan.types), view.dataset_types(list(plan.types))
     for kind in plan.types.values():
-        try:
-            registered = view.dataset_type(kind.name)
-        except NotFoundError as exc:
+        registered = known.get(kind.name)
+        if registered is None:
             if kind.role != "overall-input" or not _is_needed(kind):
                 continue  # what the graph makes is registered when it is first written
-            readers = [n.label for n in plan.nodes if any(c.dataset_type == kind.name for c in n.connections)]
-            raise NotFoundError(
-                f"dataset type '{kind.name}', which {', '.join(readers)} reads, is not registered in {view.name}",
-                code="dataset-type-not-registered",
-                hint=exc.hint,
-            ) from exc
+            raise _not_registered(plan, kind, view)
         _check_conversions(plan, kind.name, registered, view.name)
         # Whether a type is certified by validity is the keeper's choice, and no reader's.
         stored = replace(kind.type, storage_class=registered.storage_class)
@@ -316,6 +310,15 @@ def check_types(plan: GraphPlan, view: View) -> GraphPlan:
             )
         types[kind.name] = replace(kind, type=stored)
     return replace(plan, types=types)
+
+
+def _not_registered(plan: GraphPlan, kind: TypePlan, view: View) -> NotFoundError:
+    readers = [n.label for n in plan.nodes if any(c.dataset_type == kind.name for c in n.connections)]
+    return NotFoundError(
+        f"dataset type '{kind.name}', which {', '.join(readers)} reads, is not registered in {view.name}",
+        code="dataset-type-not-registered",
+        hint=_nearest_type(view, kind.name),
+    )
 
 
 def _is_needed(kind: TypePlan) -> bool:
@@ -338,10 +341,17 @@ def unregistered(view: View, dataset_type: str) -> str:
     str
         A sentence that offers the nearest name; empty if it is registered.
     """
+    if dataset_type in view.dataset_types([dataset_type]):
+        return ""
+    return f"The dataset type is not registered in {view.name}. {_nearest_type(view, dataset_type)}".rstrip()
+
+
+def _nearest_type(view: View, dataset_type: str) -> str:
+    """Return what is said of a dataset type that is not registered: the name that is nearest."""
     try:
         view.dataset_type(dataset_type)
     except NotFoundError as exc:
-        return f"The dataset type is not registered in {view.name}. {exc.hint}".rstrip()
+        return exc.hint
     return ""
 
 

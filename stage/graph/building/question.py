@@ -117,6 +117,20 @@ class View(Protocol):
             If it is registered on neither side.
         """
 
+    def dataset_types(self, names: Sequence[str]) -> Mapping[str, DatasetType]:
+        """Return those of some dataset types that are registered.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Their names.
+
+        Returns
+        -------
+        mapping of str to DatasetType
+            By name; as `dataset_type` has them.
+        """
+
     def data_ids(
         self,
         group: DimensionGroup,

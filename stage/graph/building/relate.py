@@ -45,6 +45,7 @@ class DataIdRows:
 
     table: Table
     _places: dict[tuple[str, ...], Places] = field(default_factory=dict, init=False)
+    _edges: dict[tuple[tuple[str, ...], tuple[str, ...]], Csr] = field(default_factory=dict, init=False)
 
     def places(self, dimensions: Sequence[str]) -> Places:
         """Return the distinct data IDs of some dimensions.
@@ -78,8 +79,15 @@ class DataIdRows:
         Returns
         -------
         Csr
-            For each row of ``places(task).table`` rows of ``places(dataset).table``, rising.
+            For each row of ``places(task).table`` rows of ``places(dataset).table``, rising; asked for again, the
+            answer is the same object.
         """
+        key = tuple(task), tuple(dataset)
+        if key not in self._edges:
+            self._edges[key] = self._joined(*key)
+        return self._edges[key]
+
+    def _joined(self, task: tuple[str, ...], dataset: tuple[str, ...]) -> Csr:
         quanta, datasets = self.places(task), self.places(dataset)
         n_quanta, n_datasets = quanta.table.n_rows, datasets.table.n_rows
         if quanta is datasets:

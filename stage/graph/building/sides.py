@@ -65,6 +65,7 @@ class Sides:
         self._local = frozenset(local)
         self._stack = ExitStack()
         self._snapshots: dict[str, Snapshot] = {}
+        self._types: dict[str, dict[str, DatasetType | None]] = {}
         self._depth = 0
 
     def __enter__(self) -> Self:
@@ -81,7 +82,7 @@ class Sides:
         self._depth -= 1
         if self._depth:
             return
-        self._snapshots = {}
+        self._snapshots, self._types = {}, {}
         self._stack.close()
         if self.offline and isinstance(exc, StageError):
             _say_offline(exc)
@@ -210,16 +211,33 @@ class Sides:
         NotFoundError
             If it is registered on neither side.
         """
-        try:
-            return self._snapshots[self._main].dataset_type(name)
-        except NotFoundError:
-            if self._main == STAGING or STAGING not in self._snapshots:
-                raise
-            try:
-                return self._snapshots[STAGING].dataset_type(name)
-            except NotFoundError:
-                pass
-            raise
+        found = self.dataset_types([name])
+        return found[name] if found else self._snapshots[self._main].dataset_type(name)
+
+    def dataset_types(self, names: Sequence[str]) -> dict[str, DatasetType]:
+        """Return those of some dataset types that are registered.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Their names.
+
+        Returns
+        -------
+        dict of str to DatasetType
+            Upstream's definition if there is one, else staging's.
+        """
+        found: dict[str, DatasetType] = {}
+        for side in sorted(self._snapshots, key=lambda side: side == self._main):
+            found.update(self._types_on(side, names))
+        return found
+
+    def _types_on(self, side: str, names: Sequence[str]) -> dict[str, DatasetType]:
+        """Return those of some dataset types that one side has; what was asked once is known for good: it is a snapshot."""
+        known = self._types.setdefault(side, {})
+        if new := [name for name in names if name not in known]:
+            known.update({**dict.fromkeys(new), **self._snapshots[side].known_types(new)})
+        return {name: kind for name in names if (kind := known[name]) is not None}
 
 
 def _say_offline(exc: StageError) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from registry.errors import AlreadyExistsError
 from registry.model.records import QuantumStatus
+from stage.graph.building.bare import Wire, bare_rows, without_needed
 from stage.graph.building.found import FoundTable, find_datasets, shown_data_ids
 from stage.graph.building.prune import Mask, members
 from stage.graph.building.relate import match_rows
@@ -128,26 +129,42 @@ class Earlier:
         Returns
         -------
         Skipped
-            What is not done again.
+            What is not done again. A quantum is not skipped if what it made is known without a file, and one that is
+            to be done reads it.
 
         Notes
         -----
         One question a task, and one for each dataset type that a task with skipped quanta makes and another reads.
         """
-        out, path = Skipped(), self.view.known_path(collections) if collections else ()
+        path = self.view.known_path(collections) if collections else ()
+        done: dict[str, Mask] = {}
+        looked: dict[str, tuple[FoundTable, Ints]] = {}
+        bare: dict[str, Mask] = {}
         for node, draft in zip(self.plan.nodes, self.drafts, strict=True):
             marks = [c.dataset_type for c in node.connections if c.role == "metadata"]
             if not marks or not path:
                 continue
             found, match = self._find(self.plan.types[marks[0]], path)
-            done = (match >= 0) & np.append(is_complete(found), np.False_)[match]
-            if not done.any():
+            there = (match >= 0) & np.append(is_complete(found), np.False_)[match]
+            if not there.any():
                 continue
-            out.quanta[node.label] = done
+            done[node.label] = there
+            # Where not even the metadata have a file, files are none of the registry's business.
+            filed = there & ~bare_rows(found, match)
             for edges, kind in self._outputs(draft):
                 if kind.read:
-                    found, match = self._find(kind, path)
-                    ours = _mask(len(match), members(edges, done))
+                    looked[kind.name] = self._find(kind, path)
+                    rows = bare_rows(*looked[kind.name])
+                    bare[kind.name] = rows & _mask(len(rows), members(edges, filed))
+        wires = [
+            Wire(d.label, c.dataset_type, c.is_input, c.edges) for d in self.drafts for c in d.connections
+        ]
+        out = Skipped(without_needed(wires, done, bare))
+        for draft in self.drafts:
+            for edges, kind in self._outputs(draft) if draft.label in out.quanta else ():
+                if kind.name in looked:
+                    found, match = looked[kind.name]
+                    ours = _mask(len(match), members(edges, out.quanta[draft.label]))
                     out.found[kind.name], out.matches[kind.name] = found, np.where(ours, match, -1)
         return out
 

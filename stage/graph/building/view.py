@@ -20,7 +20,7 @@ from registry.model.columns import Array, Columns
 from registry.model.in_time import row_in
 from registry.model.records import Artifact
 from registry.queries.constraints import Constraints, Join
-from stage.graph.building.answers import found_columns, knows_type, with_artifacts
+from stage.graph.building.answers import found_columns, with_artifacts
 from stage.graph.building.local_records import LocalRecords
 from stage.graph.building.question import Place, Question
 from stage.graph.building.sides import Sides
@@ -31,7 +31,6 @@ from stage.graph.wanted import STAGING, UPSTREAM
 if TYPE_CHECKING:
     from registry.model.dataset_type import DatasetType
     from registry.model.dimensions import DimensionGroup
-    from registry.registry import Snapshot
 
 __all__ = ["BuildView"]
 
@@ -129,7 +128,7 @@ class BuildView(Sides):
         part, what the question can meet is read from upstream and asked for beside them, in a temporary registry.
         """
         main, local = self._snapshots[self._main], self._local_records
-        asked = self._constraints(main, group, question, constrain, path)
+        asked = self._constraints(group, question, constrain, path)
         if local is None or local.is_none:
             return overlay.data_ids(main, group, asked, {}, limit=limit)
         involved = overlay.involved(group, asked, [kind.dimensions.required for kind in constrain])
@@ -137,7 +136,6 @@ class BuildView(Sides):
 
     def _constraints(
         self,
-        main: Snapshot,
         group: DimensionGroup,
         question: Question,
         constrain: Sequence[DatasetType],
@@ -152,7 +150,7 @@ class BuildView(Sides):
         joins, given = [], []
         for kind in constrain:
             besides = self._besides(kind, others, group, plain)
-            if len(self._snapshots) == 1 or knows_type(main, kind.name):
+            if len(self._snapshots) == 1 or self._types_on(self._main, [kind.name]):
                 joins.append(Join(kind.name, names, besides if besides.n_rows else None))
             else:
                 given.append(besides)
@@ -163,7 +161,7 @@ class BuildView(Sides):
     ) -> Columns:
         """Return the data IDs of datasets that staging has, beside upstream."""
         staging = self._snapshots.get(STAGING)
-        if staging is None or not collections or not knows_type(staging, kind.name):
+        if staging is None or not collections or not self._types_on(STAGING, [kind.name]):
             return Columns.from_rows(kind.dimensions.required or (overlay.THERE,), [])
         return overlay.existing(staging, kind.name, collections, group, asked)
 
@@ -189,7 +187,7 @@ class BuildView(Sides):
         parts = []
         for side, places in groupby(path, key=lambda p: p.side):
             snapshot = self._snapshots[side]
-            if not knows_type(snapshot, dataset_type.name):
+            if not self._types_on(side, [dataset_type.name]):
                 continue
             rows = snapshot.datasets(
                 dataset_type.name,
@@ -235,7 +233,7 @@ class BuildView(Sides):
         times = self._times(table) if len(self._snapshots) > 1 else None
         for side, places in groupby(path, key=lambda p: p.side):
             snapshot = self._snapshots[side]
-            if not len(left) or not knows_type(snapshot, name):
+            if not len(left) or not self._types_on(side, [name]):
                 continue
             # What one collection decides, those after it on the path are not asked about.
             at = None if times is None else (times[0][left], times[1][left])
@@ -334,7 +332,7 @@ class BuildView(Sides):
                 self._repos[side], side, self._snapshots[side], dataset_type, [p.collection for p in places]
             )
             for side, places in groupby(path, key=lambda p: p.side)
-            if knows_type(self._snapshots[side], dataset_type.name)
+            if self._types_on(side, [dataset_type.name])
         ]
         names = (*dataset_type.dimensions.required, *FOUND_COLUMNS, "valid_begin", "valid_end")
         return Columns.concat(parts) if parts else Columns.from_rows(names, [])

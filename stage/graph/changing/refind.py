@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from registry.model.columns import unique_values
-from stage.graph.building.found import FoundTable, Pool, Prerequisites, find_datasets
+from stage.graph.building.found import FoundTable, Pool, find_datasets
 from stage.graph.building.plan import make_plan
+from stage.graph.building.prerequisites import Prerequisites
 from stage.graph.building.records import collect_records
 from stage.graph.building.relate import concat_columns, match_rows
 from stage.graph.changing.trim import changed, joined_records, with_implied

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from registry.errors import ConflictError, UsageError
+from stage.graph.building.bare import Wire, bare_rows, without_needed
 from stage.graph.building.found import find_datasets, shown_data_ids
-from stage.graph.building.prune import Dropped, Mask, Refused, counts
+from stage.graph.building.prune import Dropped, Mask, Refused, counts, members
 from stage.graph.building.relate import match_rows
 from stage.graph.building.skip import Skipped, is_complete
 from stage.graph.changing.join import found_mask
@@ -18,6 +19,7 @@ from stage.graph.changing.refind import find_again, overlaid, plan_of, same_rows
 from stage.graph.changing.retask import with_header
 from stage.graph.changing.trim import changed, restrict
 from stage.graph.changing.viable import Viable, find_viable
+from stage.graph.explaining.afterwards import refreshed_explanation
 
 if TYPE_CHECKING:
     from stage.graph.building.plan import GraphPlan
@@ -65,6 +67,7 @@ def refresh(
     trim_existing_in: Sequence[str] = (),
     allow_pruning: bool = False,
     allow_empty: bool = False,
+    explain: bool = False,
 ) -> Refreshed:
     """Look again for all that a graph reads, and leave out what need not or cannot be done any more.
 
@@ -84,6 +87,8 @@ def refresh(
         Whether quanta may go that lack an input now.
     allow_empty : bool, optional
         Whether a graph without quanta is a graph.
+    explain : bool, optional
+        Whether to tell in the header what went, also of a graph that was built without an explanation.
 
     Returns
     -------
@@ -130,6 +135,8 @@ def refresh(
         _refuse_empty(graph, facts)
     _count_intermediates(facts, viable)
     new = _assembled(graph, again.graph, viable, facts)
+    if explain or (new is not graph and "explanation" in graph.header.metadata):
+        new = with_header(new, metadata={"explanation": refreshed_explanation(graph, facts, new.counts())})
     if tuple(input_collections) != new.header.input_collections:
         new = with_header(new, input_collections=tuple(input_collections))
     return replace(facts, graph=new)
@@ -158,7 +165,10 @@ def leave_out(graph: QuantumGraph, view: View, *, existing_in: Sequence[str]) ->
     there = {t.name: np.ones(t.n_datasets, dtype=np.bool_) for t in graph.layout.types if not t.is_planned}
     viable = find_viable(graph, graph, view, plan, path=path, there=there, trimmed=trimmed, stays=True)
     facts = Refreshed(graph, trimmed={label: int(np.count_nonzero(mask)) for label, mask in trimmed.items()})
-    return replace(facts, graph=_assembled(graph, graph, viable, facts, stays=True))
+    new = _assembled(graph, graph, viable, facts, stays=True)
+    if new is not graph and "explanation" in graph.header.metadata:
+        new = with_header(new, metadata={"explanation": refreshed_explanation(graph, facts, new.counts())})
+    return replace(facts, graph=new)
 
 
 def _joined_path(*paths: tuple[Place, ...]) -> tuple[Place, ...]:
@@ -166,10 +176,15 @@ def _joined_path(*paths: tuple[Place, ...]) -> tuple[Place, ...]:
 
 
 def _done(graph: QuantumGraph, view: View, plan: GraphPlan, path: tuple[Place, ...]) -> dict[str, Mask]:
-    """Return by task the quanta all whose outputs exist; tasks without such are absent."""
+    """Return by task the quanta all whose outputs exist; tasks without such are absent.
+
+    Not those of which a file is gone that a quantum reads which is to be done.
+    """
     out: dict[str, Mask] = {}
+    bare: dict[str, Mask] = {}
     for rows, node in zip(graph.task_rows, plan.nodes, strict=True) if path else ():
         done = np.full(rows.table.n_rows, any(c.is_output for c in node.connections), dtype=np.bool_)
+        filed = done.copy()
         # Of what was never done not even the metadata exist: then nothing else is asked for.
         for c in sorted(node.outputs, key=lambda c: c.role != "metadata"):
             if not done.any():
@@ -181,11 +196,22 @@ def _done(graph: QuantumGraph, view: View, plan: GraphPlan, path: tuple[Place, .
             there = match >= 0
             if c.role == "metadata":
                 there &= np.append(is_complete(found), np.False_)[match]
+                # Where not even the metadata have a file, files are none of the registry's business.
+                filed = counts(rows.edges[c.name], bare_rows(found, match)) == 0
+            elif c.role == "output":
+                bare[c.dataset_type] = bare_rows(found, match)
+                bare[c.dataset_type][members(rows.edges[c.name], ~filed)] = False
             edges = rows.edges[c.name]
             done &= counts(edges, there) == np.diff(edges.indptr)
         if done.any():
             out[rows.label] = done
-    return out
+    wires = [
+        Wire(rows.label, c.dataset_type, c.is_input, rows.edges[c.name])
+        for rows in graph.task_rows
+        for c in rows.connections
+        if c.has_edges
+    ]
+    return without_needed(wires, out, bare)
 
 
 def _pruned(graph: QuantumGraph, trimmed: Mapping[str, Mask], viable: Viable) -> dict[str, int]:

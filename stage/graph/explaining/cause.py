@@ -13,6 +13,7 @@ from stage.graph.building.found import shown_data_ids
 from stage.graph.building.question import Question
 from stage.graph.explaining.steps import Asked, Constraint, Step, constraints_of, narrowed, path_text
 from stage.graph.explaining.text import named
+from stage.graph.explaining.whereabouts import nowhere
 from stage.graph.explaining.words import key_values, subjects
 from stage.graph.table import Table
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from registry.model.dataset_type import DatasetType
     from registry.model.dimensions import DimensionGroup, DimensionUniverse
     from registry.model.elements import DimensionElement
-    from stage.graph.building.plan import TypePlan
 
 __all__ = ["Cause", "Inquiry"]
 
@@ -262,9 +262,9 @@ class Inquiry(Asked):
         if kind is None:
             return self._cause("no-inputs", f"nothing is left {failed.text}")
         place = path_text(self.path)
-        nowhere = self._nowhere(kind, place)
-        if nowhere is not None:
-            return nowhere
+        is_nowhere = nowhere(self.view, self.path, kind.name)
+        if is_nowhere is not None:
+            return self._cause("no-datasets", *is_nowhere)
         chosen, dims = narrowed(before, self.question.bind), kind.type.dimensions
         if self._any(self.dimensions, chosen, [kind.type]):
             others = ", ".join(c.dataset_type.name for c in before if c.dataset_type is not None)
@@ -283,21 +283,3 @@ class Inquiry(Asked):
             f"no '{kind.name}' in {place} for the data IDs chosen (as {wanted}); there are some, as of {there}",
             "Choose other data IDs, or add the collection that has these.",
         )
-
-    def _nowhere(self, kind: TypePlan, place: str) -> Cause | None:
-        """Say that a dataset type has nothing on the search path, and where it has."""
-        here = self.view.contents(self.path) if self.path else None
-        if here is not None and (here["dataset_type"] == kind.name).any():
-            return None
-        everywhere = self.view.contents()
-        mine = everywhere["dataset_type"] == kind.name
-        runs = everywhere["run"][mine].tolist()
-        text = f"there is no '{kind.name}' in {place}"
-        if here is None or not here.n_rows:
-            text += (
-                ", which hold no dataset at all" if len(self.path) > 1 else ", which holds no dataset at all"
-            )
-        if not runs:
-            return self._cause("no-datasets", f"{text}, nor anywhere else", "Make or ingest some first.")
-        shown = ", ".join(runs[:5]) + (f" and {len(runs) - 5} more" if len(runs) > 5 else "")
-        return self._cause("no-datasets", text, f"There are some in: {shown}. Add these to the inputs.")

@@ -10,11 +10,13 @@ import numpy as np
 
 from registry.errors import UsageError
 from stage.graph.explaining.cause import Cause, Inquiry
+from stage.graph.explaining.lacking import lack_cause, lack_document
 from stage.graph.explaining.steps import Asked, Step, count_steps
 from stage.graph.explaining.text import lines, named
 
 if TYPE_CHECKING:
     from stage.graph.building.plan import GraphPlan, TaskGroup
+    from stage.graph.building.prerequisites import Lack, Prerequisites
     from stage.graph.building.prune import Dropped, Refused
     from stage.graph.building.question import Place, Question, View
     from stage.graph.table import Table
@@ -51,6 +53,8 @@ class Outcome:
         How many quanta (``skipped``, ``of``) of which ``task`` are not done again.
     refused : sequence of Refused
         Quanta that tasks' own code dropped, and what it said.
+    lookup : Prerequisites or None
+        Knows what prerequisites quanta that were left turned out to lack.
     """
 
     plan: GraphPlan
@@ -63,6 +67,12 @@ class Outcome:
     dropped: Sequence[Dropped] = ()
     skipped: Sequence[Mapping[str, Any]] = ()
     refused: Sequence[Refused] = ()
+    lookup: Prerequisites | None = None
+
+    @property
+    def lacking(self) -> Sequence[Lack]:
+        """What quanta lack that were left."""
+        return self.lookup.lacking if self.lookup is not None else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +86,7 @@ class Explanation:
     steps : sequence of sequence of Step
         For each group of connected tasks, what each constraint leaves.
     causes : tuple of Cause
-        Why there are tasks without quanta: what went wrong first, not what followed.
+        Why there are tasks without quanta, or quanta that lack a prerequisite: what went wrong first, not what followed.
     """
 
     outcome: Outcome
@@ -123,6 +133,9 @@ class Explanation:
             "dropped": [_dropped(d, table) for d in outcome.dropped if d.label == label],
             "adjusted": sum(r.n_dropped for r in outcome.refused if r.label == label),
             "refused": [_refused(r, table) for r in outcome.refused if r.label == label],
+            "lacking": [
+                lack_document(outcome.plan, lack) for lack in outcome.lacking if lack.node.label == label
+            ],
             "quanta": outcome.quanta[label],
         }
 
@@ -199,6 +212,9 @@ def _causes(outcome: Outcome, steps: Sequence[Sequence[Step]]) -> Iterator[Cause
             yield from _skipped(outcome, labels & without)
             yield from _adjusted(outcome, labels & without)
             yield from _lacking(outcome, labels & without, lost)
+    if outcome.lookup is not None:
+        for lack in outcome.lacking:
+            yield lack_cause(outcome.lookup, lack)
 
 
 def _skipped(outcome: Outcome, labels: set[str]) -> Iterator[Cause]:

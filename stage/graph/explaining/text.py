@@ -16,13 +16,15 @@ _WIDEST = 40
 _LETTERS = 26
 
 
-def lines(document: Mapping[str, Any]) -> list[str]:
+def lines(document: Mapping[str, Any], *, causes: bool = True) -> list[str]:
     """Word an explanation.
 
     Parameters
     ----------
     document : mapping
         As `stage.graph.explaining.explain.Explanation.to_document` gives it.
+    causes : bool, optional
+        Whether to name the causes too; an error that follows names them itself.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def lines(document: Mapping[str, Any]) -> list[str]:
         If it is no such document (``not-an-explanation``): it may come from a file of somebody else.
     """
     try:
-        return _lines(document)
+        return _lines(document, causes=causes)
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as exc:
         raise IntegrityError(
             f"the explanation kept in the graph cannot be read: {exc!r}",
@@ -44,13 +46,14 @@ def lines(document: Mapping[str, Any]) -> list[str]:
         ) from exc
 
 
-def _lines(document: Mapping[str, Any]) -> list[str]:
+def _lines(document: Mapping[str, Any], *, causes: bool) -> list[str]:
     out: list[str] = []
     for group in document["groups"]:
         out += [*_group_lines(group), ""]
     out += _task_lines(document["tasks"])
     out += _dropped_lines(document["tasks"])
-    for cause in document["causes"]:
+    out += _dataset_lines(document.get("datasets", {}))
+    for cause in document["causes"] if causes else ():
         out += ["", *_wrapped(_one_line(f"{named(cause['tasks'])}: {cause['text']}."))]
         if cause["hint"]:
             out += _wrapped(_one_line(cause["hint"]), "    ")
@@ -124,12 +127,21 @@ def _number(n: int, is_more: bool) -> str:
     return f"{n:,}{'+' if is_more else ''}"
 
 
-_COUNTED = (("skipped", "skipped"), ("adjusted", "no work"), ("trimmed", "trimmed"))
+_COUNTED = (("skipped", "skipped"), ("adjusted", "no work"), ("trimmed", "trimmed"), ("pruned", "pruned"))
+
+
+_AGAIN = (
+    ("resolved", "found"),
+    ("replaced", "others than before"),
+    ("unresolved", "not there any more"),
+)
 
 
 def _task_lines(tasks: Sequence[Mapping[str, Any]]) -> list[str]:
     shown = [(key, head) for key, head in _COUNTED if any(t.get(key) for t in tasks)]
+    has_lacks = any(t.get("lacking") for t in tasks)
     heads = ["task", "data IDs", *(head for _, head in shown), "dropped", "quanta"]
+    heads += ["lacking"] if has_lacks else []
     rows = [
         (
             t["task"],
@@ -137,6 +149,7 @@ def _task_lines(tasks: Sequence[Mapping[str, Any]]) -> list[str]:
             *(f"{t.get(key, 0):,}" for key, _ in shown),
             f"{sum(d['dropped'] for d in t['dropped']):,}",
             f"{t['quanta']:,}",
+            *([f"{max((n['lacking'] for n in t.get('lacking', ())), default=0):,}"] if has_lacks else []),
         )
         for t in tasks
     ]
@@ -160,6 +173,25 @@ def _dropped_lines(tasks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 + _first_of(r),
                 "  ",
             )
+        for n in task.get("lacking", ()):
+            needs = (
+                f"no '{n['dataset_type']}'"
+                if n["minimum"] == 1
+                else f"fewer than {n['minimum']} '{n['dataset_type']}'"
+            )
+            shown = {"first": n["first"], "dropped": n["lacking"]}
+            yield from _wrapped(
+                f"{task['task']}: {n['lacking']:,} of {n['of']:,} have {needs} for '{n['connection']}'"
+                + _first_of(shown),
+                "  ",
+            )
+
+
+def _dataset_lines(datasets: Mapping[str, Any]) -> Iterator[str]:
+    """Word what a refresh found of the datasets that are read."""
+    for name, d in datasets.items():
+        told = ", ".join(f"{d[key]:,} {word}" for key, word in _AGAIN if d[key] or key == "resolved")
+        yield from _wrapped(f"'{name}': {told}", "  ")
 
 
 def _first_of(dropped: Mapping[str, Any]) -> str:

@@ -97,6 +97,8 @@ class _Ragged:
         return value.decode() if self._text else value
 
     def all(self) -> Array:
+        if (self._lengths.constant or 0) < 0 and not self._buffer:
+            return np.empty(self._lengths.n, dtype=object)
         lengths = self._lengths.all()
         stops = np.cumsum(np.maximum(lengths, 0)).tolist()
         if (stops[-1] if stops else 0) != len(self._buffer):
@@ -135,7 +137,7 @@ def column_kind(column: Array) -> str:
     for first in range(0, len(column), _ROWS_AT_ONCE):
         kinds.update(map(type, column[first : first + _ROWS_AT_ONCE].tolist()))
     kinds.discard(type(None))
-    if kinds == {str}:
+    if kinds <= {str}:
         return "text"
     return "bytes" if kinds == {bytes} else "json"
 

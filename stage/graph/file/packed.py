@@ -46,7 +46,7 @@ def pack_ints(values: Array) -> list[bytes]:
     if not len(values):
         return [_HEAD.pack(_OFFSETS, 0, 0, 0, 0, 0)]
     wide = values.astype(np.int64, copy=False)
-    low, high = int(wide.min()), int(wide.max())
+    low, high = (int(wide[0]),) * 2 if len(wide) == 1 else (int(wide.min()), int(wide.max()))
     if low == high:
         return [_HEAD.pack(_OFFSETS, 0, 0, 0, low, 0)]
     width = _width(high - low)
@@ -172,7 +172,9 @@ class Packed:
 
     def _part_by_offset(self, first: int, last: int) -> Ints:
         if not self._width:
-            return np.full(last - first, self._base, dtype=np.int64)
+            same = np.empty(last - first, dtype=np.int64)
+            same.fill(self._base)
+            return same
         stored = self._stored(first, last)
         if self._width < 8:
             return stored.astype(np.int64) + self._base
@@ -182,7 +184,10 @@ class Packed:
     def _part_by_steps(self, first: int, last: int) -> Ints:
         start = self._by_steps(first)
         if not self._width:
-            return start + self._step * np.arange(last - first, dtype=np.int64)
+            steps = np.arange(last - first, dtype=np.int64)
+            if self._step != 1:
+                steps *= self._step
+            return steps + start if start else steps
         out = np.empty(last - first, dtype=np.int64)
         out[0] = start
         out[1:] = self._stored(first, last - 1)

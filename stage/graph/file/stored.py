@@ -303,12 +303,11 @@ class StoredTable:
             All rows, every block checked.
         """
         begin, end = self.index.offsets[0], self.index.offsets[-1]
-        data = memoryview(self._blocks.source.read(begin, end - begin))
+        data = self._blocks.source.read(begin, end - begin)
         blocks = []
         for number in range(self.index.n_blocks):
             offset, length = self.place(number)
-            block = bytes(data[offset - begin : offset - begin + length])
-            blocks.append(self.decode(number, block, allowance))
+            blocks.append(self.decode(number, data[offset - begin : offset - begin + length], allowance))
         parts = list(zip(*blocks, strict=True)) if blocks else [()] * len(self.names)
         try:
             joined = [_join(k, v, p) for k, v, p in zip(self._kinds, self._values, parts, strict=True)]

@@ -161,7 +161,12 @@ class _Writer:
 
 def _contents(columns: list[_Stored], first: int, last: int) -> Iterator[tuple[int, bytes]]:
     """Yield what goes into one block, or into several if long values make it large, with the row after it."""
-    content = b"".join([p for c in columns for p in c.encode(first, last)])
+    # Outputs of a task have the very same lists, as far as they have the same dimensions: packed once.
+    packed: dict[int, list[bytes]] = {}
+    for c in columns:
+        if id(c.column) not in packed:
+            packed[id(c.column)] = c.encode(first, last)
+    content = b"".join([p for c in columns for p in packed[id(c.column)]])
     if len(content) <= _BLOCK_BYTES or last - first == 1:
         yield last, content
         return

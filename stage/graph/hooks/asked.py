@@ -17,7 +17,7 @@ from stage.graph.table import Csr, Table, code_column
 
 if TYPE_CHECKING:
     from stage.graph.building.candidates import Candidates
-    from stage.graph.building.found import Prerequisites
+    from stage.graph.building.prerequisites import Prerequisites
     from stage.graph.table import Ints
     from stage.pipeline.node import ConnectionDef, TaskNode
     from stage.pipeline.task import Task
@@ -139,6 +139,7 @@ class Hooks:
     def _look_up(self, node: TaskNode, d: ConnectionDef, kept: Mask) -> tuple[FoundTable, Csr]:
         """Look a prerequisite up for the quanta that are kept so far."""
         found, edges = self.prerequisites.resolve(node, d, self.candidates.full_quanta(node, kept))
+        self.prerequisites.refuse_lacking()  # the task's own code need not know of quanta without
         rows = np.flatnonzero(kept)[edges.rows()]
         whole = Csr.from_pairs(len(kept), rows, edges.indices)
         self.resolved.setdefault(node.label, {})[d.name] = (found, whole)
