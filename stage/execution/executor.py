@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from registry.model.records import QuantumStatus
-from stage.execution.outcome import QuantumOutcome
+from stage.execution.outcome import QuantumOutcome, StoredArtifact
 from stage.execution.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -36,12 +36,15 @@ class Assignment(NamedTuple):
     absent : tuple of int
         Ordinals of datasets that quanta before it were expected to make and did not; a quantum may have
         some of them as inputs.
+    standing : tuple of StoredArtifact
+        What it made when it was complete before and is still recorded: only the same may take its place.
     """
 
     number: int
     ordinal: int
     attempt: int = 0
     absent: tuple[int, ...] = ()
+    standing: tuple[StoredArtifact, ...] = ()
 
 
 def _one_task(_ordinal: int) -> int:
@@ -74,6 +77,8 @@ class Work:
         Number to how often it was tried before; 0 for others.
     absent : mapping of int to sequence of int, optional
         For complete quanta, the datasets that they did not make.
+    standing : mapping of int to tuple of StoredArtifact, optional
+        For quanta that were complete and run again, what of theirs is still recorded.
     task_of : callable, optional
         Gives the place of a quantum's task, by ordinal: quanta of one task take about the same time.
     describe : callable, optional
@@ -107,6 +112,7 @@ class Work:
         complete: npt.NDArray[np.bool_] | None = None,
         attempts: Mapping[int, int] | None = None,
         absent: Mapping[int, Sequence[int]] | None = None,
+        standing: Mapping[int, tuple[StoredArtifact, ...]] | None = None,
         task_of: Callable[[int], int] = _one_task,
         describe: Callable[[int], str] = str,
         fail_fast: bool = False,
@@ -122,6 +128,7 @@ class Work:
         self._on_outcome = on_outcome
         self._ordinals = ordinals
         self._attempts = dict(attempts or {})
+        self._standing = standing or {}
         self._describe = describe
         self._fail_fast = fail_fast
         self._on_tick = on_tick
@@ -167,7 +174,8 @@ class Work:
         if self.needs is not None:
             self.needs.admit(number)
         ordinal = number if self._ordinals is None else self._ordinals[number]
-        return Assignment(number, ordinal, self._attempts.get(number, 0), self._absent_before(number))
+        attempt, standing = self._attempts.get(number, 0), self._standing.get(number, ())
+        return Assignment(number, ordinal, attempt, self._absent_before(number), standing)
 
     def peek(self) -> int | None:
         """Tell which quantum `take` would hand out next, without handing it out.

@@ -18,6 +18,7 @@ from stage.execution.allowance import Allowance, check_resources
 from stage.execution.earlier import find_earlier, has_all
 from stage.execution.executor import Executor, Interrupt, Work
 from stage.execution.kept import DEFAULT_LIMIT
+from stage.execution.late import Late
 from stage.execution.needs import Needs
 from stage.execution.progress import ProgressEvent, RunSummary, Tally
 from stage.execution.record_file import RecordFile
@@ -142,13 +143,15 @@ def execute_job(
         done = {}
     complete = np.zeros(len(chosen), dtype=np.bool_)
     complete[list(done)] = True
-    needs = Needs.of(graph, chosen, complete, processes, allowance)
+    late = Late(graph, chosen, runner.store, task_path)
+    needs = Needs.of(graph, chosen, complete, processes, allowance, late=late)
     executor: Executor = SerialExecutor(runner)
     if processes > 0:
         # Most jobs run in one process, and start-up is most of what a small one costs.
         from stage.execution.pool import ProcessPool
+        from stage.execution.time_limits import TimeLimits
 
-        executor = ProcessPool(settings, processes, timeout_s=timeout_s)
+        executor = ProcessPool(settings, processes, limits=TimeLimits(graph, timeout_s))
 
     def place_of(ordinal: int) -> int:
         return graph.layout.locate_quantum(ordinal)[0]

@@ -15,6 +15,7 @@ from registry.model.records import Artifact
 from stage.errors import ExecutionError
 from stage.execution.discovered import completed_records
 from stage.execution.outcome import StoredArtifact
+from stage.tasks.workspace import Workspace
 from sync import files
 from sync.storage import directory_formatter, formatter
 
@@ -64,6 +65,11 @@ class LimitedRepo:
         Whose inputs may be read and whose outputs may be written.
     store : Datastore
         The campaign's; inputs elsewhere have absolute URIs.
+
+    Attributes
+    ----------
+    workspace : Workspace
+        Where scripts work.
     """
 
     def __init__(self, quantum: Quantum, store: Datastore) -> None:
@@ -78,6 +84,7 @@ class LimitedRepo:
             for d in quantum.outputs.get(c.name, ())
         }
         self._scratch = ""
+        self.workspace = Workspace()
         self._standing: dict[int, StoredArtifact] = {}
         self.read: dict[int, None] = {}
         self.written: dict[int, StoredArtifact] = {}
@@ -270,7 +277,7 @@ class LimitedRepo:
                 f"{planned.dataset_type} {planned.data_id} is there already with other bytes: "
                 f"{found.size} bytes {found.checksum[:19]}, now {size} bytes {checksum[:19]}",
                 code="output-exists",
-                hint="Replace all outputs of the quantum: 'stage exec --force'.",
+                hint="Replace all outputs of the quantum ('stage exec --force'), or begin a new run (--new-run).",
             )
         self.written[planned.ordinal] = found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from stage.execution.earlier import find_earlier
 from stage.pipeline.node import METADATA
 
 if TYPE_CHECKING:
@@ -77,8 +78,15 @@ class Lookout:
                 if accounts is None or not self._store.exists(accounts):
                     return Missing((), f"{d.dataset_type} is not there, and {maker} is not complete")
                 # It may have come to its end between the two looks.
-                if not self._store.exists(d.uri):
-                    absent.append(d.ordinal)
+                if self._store.exists(d.uri):
+                    continue
+                # Only what was never made counts as absent; what was made and removed has to be made again.
+                before = find_earlier(maker, self._store)
+                if before is not None and d.ordinal in {a.dataset for a in before.outcome.artifacts}:
+                    return Missing(
+                        (), f"{d.dataset_type} was made and its file is gone; {maker} has to run again"
+                    )
+                absent.append(d.ordinal)
         return Missing(tuple(absent))
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ from stage.execution.allowance import Allowance
 from stage.execution.memory import machine_memory_mb, memory_of_attempt
 
 if TYPE_CHECKING:
+    from stage.execution.late import Late
     from stage.execution.outcome import QuantumOutcome
     from stage.graph.access import QuantumSource
     from stage.pipeline.node import TaskNode
+    from stage.pipeline.resources import Resources
 
-__all__ = ["Needs", "check_fit"]
+__all__ = ["Needs", "check_fit", "machine_cores"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +39,13 @@ class Needs:
         What there is.
     allowance : Allowance, optional
         How memory grows.
+    late : Late, optional
+        Tells what follows from inputs, when these are there.
+
+    Attributes
+    ----------
+    walltimes : dict of int to int
+        Seconds that quanta ask for which have looked at their inputs, by their place in the scheduler.
     """
 
     def __init__(
@@ -44,8 +54,11 @@ class Needs:
         memory_mb: npt.NDArray[np.int64],
         admission: Admission,
         allowance: Allowance | None = None,
+        late: Late | None = None,
     ) -> None:
         self._cpus, self._memory = cpus, memory_mb
+        self._late = late
+        self.walltimes: dict[int, int] = {}
         self._admission = admission
         allowance = allowance or Allowance()
         self._multiplier = allowance.multiplier
@@ -61,6 +74,8 @@ class Needs:
         complete: npt.NDArray[np.bool_],
         processes: int,
         allowance: Allowance,
+        *,
+        late: Late | None = None,
     ) -> Needs | None:
         """Find out what the quanta of a graph need.
 
@@ -76,6 +91,8 @@ class Needs:
             Cores to use.
         allowance : Allowance
             Memory to use.
+        late : Late, optional
+            Tells what follows from inputs, when these are there.
 
         Returns
         -------
@@ -85,22 +102,23 @@ class Needs:
         Raises
         ------
         UsageError
-            If one asks for more memory than there is (``quantum-too-large``). One that asks for more cores gets all
-            of them, with a warning.
+            If one asks for more memory or cores than there are (``quantum-too-large``). One that asks for more cores
+            than are to be used gets all of these, with a warning.
         """
         if not processes or not any(map(_asks, graph.tasks)):
             return None
         cpus, memory = _columns(graph, np.asarray(ordinals, dtype=np.int64))
         memory, total = _held_to(memory, allowance)
         _check_memory(graph, ordinals, np.where(complete, 0, memory), total)
+        _check_cores(graph, ordinals, np.where(complete, 0, cpus), processes)
         wide = np.flatnonzero(~complete & (cpus > processes))
         if len(wide):
             quantum = graph.quantum(int(ordinals[int(wide[0])]))
             _log.warning(
-                "%s asks for %d cores and gets %d, which is all that there are (-j)%s",
+                "%s asks for %d cores and gets %d, which is all that are to be used (-j)%s",
                 quantum, cpus[wide[0]], processes, f"; so do {len(wide) - 1:,} others" if len(wide) > 1 else "",
             )  # fmt: skip
-        return cls(np.minimum(cpus, processes), memory, Admission(processes, total), allowance)
+        return cls(np.minimum(cpus, processes), memory, Admission(processes, total), allowance, late)
 
     def of_next(self, number: int) -> Need:
         """Return what the next attempt at a quantum gets.
@@ -115,9 +133,24 @@ class Needs:
         Need
             Cores and memory.
         """
+        if self._late is not None and (asked := self._late.take(number)) is not None:
+            self._settle(number, asked)
         first = int(self._memory[number])
         memory = self._memory_after(first, self._deaths.get(number, 0)) if first else 0
         return Need(int(self._cpus[number]), memory or first)
+
+    def _settle(self, number: int, asked: Resources) -> None:
+        """Note what a quantum asks for that has looked at its inputs: it gets no more than there is."""
+        cpus, memory = self._admission.cpus, self._admission.memory_mb
+        if asked.cpus > cpus or (asked.memory_mb or 0) > memory:
+            _log.warning(
+                "a quantum asks for %d cores and %d MB by its inputs, and there are %d cores and %d MB: it gets these",
+                asked.cpus, asked.memory_mb or 0, cpus, memory,
+            )  # fmt: skip
+        self._cpus[number] = min(asked.cpus, cpus)
+        self._memory[number] = min(asked.memory_mb or 0, self._maximum)
+        if asked.walltime_s is not None:
+            self.walltimes[number] = asked.walltime_s
 
     def fits(self, number: int) -> bool:
         """Tell whether a quantum can begin now.
@@ -210,7 +243,8 @@ class Needs:
 
 
 def _asks(node: TaskNode) -> bool:
-    return "resources" in node.hooks or node.resources.cpus > 1 or node.resources.memory_mb is not None
+    is_asked = bool(node.late) or "resources" in node.hooks
+    return is_asked or node.resources.cpus > 1 or node.resources.memory_mb is not None
 
 
 def _columns(
@@ -228,7 +262,7 @@ def _columns(
 
 
 def check_fit(graph: QuantumSource, processes: int, allowance: Allowance) -> None:
-    """Refuse a graph with a quantum that asks for more memory than there is.
+    """Refuse a graph with a quantum that asks for more memory or cores than there are.
 
     Parameters
     ----------
@@ -246,8 +280,10 @@ def check_fit(graph: QuantumSource, processes: int, allowance: Allowance) -> Non
     """
     if processes and any(map(_asks, graph.tasks)):
         ordinals = np.arange(graph.n_quanta)
-        memory, total = _held_to(_columns(graph, ordinals)[1], allowance)
+        cpus, memory = _columns(graph, ordinals)
+        memory, total = _held_to(memory, allowance)
         _check_memory(graph, ordinals, memory, total)
+        _check_cores(graph, ordinals, cpus, processes)
 
 
 def _held_to(memory: npt.NDArray[np.int64], allowance: Allowance) -> tuple[npt.NDArray[np.int64], int]:
@@ -270,3 +306,34 @@ def _check_memory(
             code="quantum-too-large",
             hint="Lower memory_mb in the resources of the task, or say what there is: --memory MB.",
         )
+
+
+def _check_cores(
+    graph: QuantumSource,
+    ordinals: Sequence[int] | npt.NDArray[Any],
+    cpus: npt.NDArray[np.int64],
+    processes: int,
+) -> None:
+    # Who says -j 8 on a smaller machine wants it to be taken for one of 8 cores.
+    total = max(processes, machine_cores())
+    if len(cpus) and cpus.max() > total:
+        quantum = graph.quantum(int(ordinals[int(cpus.argmax())]))
+        raise UsageError(
+            f"{quantum} asks for {int(cpus.max())} cores, and {total} are there",
+            code="quantum-too-large",
+            hint=f"Lower cpus in the resources of the task, or say that there are as many: -j {int(cpus.max())}.",
+        )
+
+
+def machine_cores() -> int:
+    """Return how many cores this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1

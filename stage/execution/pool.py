@@ -9,12 +9,15 @@ import os
 import selectors
 import subprocess
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from stage.errors import ExecutionError
 from stage.execution.executor import Assignment
 from stage.execution.memory import was_killed_for_memory
+from stage.execution.nursery import Nursery, can_fork
 from stage.execution.outcome import QuantumOutcome
+from stage.execution.temporary import RunScratch
 from stage.execution.worker import QuantumRunner
 from stage.execution.worker_process import WorkerProcess, describe_exit, thread_env
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from stage.execution.executor import Interrupt, Work
     from stage.execution.needs import Needs
     from stage.execution.settings import RunnerSettings
+    from stage.execution.time_limits import TimeLimits
 
 __all__ = ["ProcessPool", "describe_exit"]
 
@@ -32,7 +36,7 @@ _AHEAD_S = 0.02
 back, and too little to matter when the work would have been better given to another."""
 _AHEAD_MAX = 16
 _BIG_MESSAGE = 1000
-"""A longer list of absent datasets goes only to a worker that waits for it: both sides sending could block both."""
+"""A longer list of absent or standing datasets goes only to a worker that waits for it: both sides sending could block both."""
 _TICK_S = 0.5
 _START_FAILURES = 3
 _FAREWELL_S = 2.0
@@ -52,8 +56,8 @@ class ProcessPool:
         the environment says otherwise: N workers of N threads each would fight for the cores.
     grace_s : float, optional
         How long running quanta may go on after an interrupt.
-    timeout_s : float, optional
-        Longest time for one quantum; it then fails. None is no limit.
+    limits : TimeLimits, optional
+        How long quanta may take; one that takes longer fails.
     """
 
     def __init__(
@@ -63,17 +67,19 @@ class ProcessPool:
         *,
         limit_threads: bool = True,
         grace_s: float = 5.0,
-        timeout_s: float | None = None,
+        limits: TimeLimits | None = None,
     ) -> None:
         self._settings = settings
         self._processes = max(1, processes)
         self._limit_threads = limit_threads
         self._grace_s = grace_s
-        self._timeout_s = timeout_s
+        self._limits = limits
         self._workers: list[WorkerProcess] = []
         self._seconds: dict[int, float] = {}
         self._start_failures = 0
         self._own_runner: QuantumRunner | None = None
+        self._nursery: Nursery | None = None
+        self._may_fork = True
 
     def execute(self, work: Work, interrupt: Interrupt) -> bool:
         """Run all that can be run.
@@ -98,14 +104,15 @@ class ProcessPool:
         self._lifeline, lifeline = os.pipe()
         self._selector = selectors.DefaultSelector()
         self._selector.register(interrupt, selectors.EVENT_READ, None)
-        try:
-            self._loop(work, interrupt)
-            return not interrupt.count
-        finally:
-            self._stop()
-            os.close(lifeline)
-            os.close(self._lifeline)
-            self._selector.close()
+        with RunScratch() as self._scratch:
+            try:
+                self._loop(work, interrupt)
+                return not interrupt.count
+            finally:
+                self._stop()
+                os.close(lifeline)
+                os.close(self._lifeline)
+                self._selector.close()
 
     def _loop(self, work: Work, interrupt: Interrupt) -> None:
         while not work.is_finished and not interrupt.count:
@@ -150,12 +157,36 @@ class ProcessPool:
 
     def _start(self, threads: int = 1) -> WorkerProcess:
         env = thread_env(threads) if self._limit_threads else dict(os.environ)
-        worker = WorkerProcess(self._settings, self._lifeline, env, threads)
+        temporary = self._scratch.directory()
+        env["TMPDIR"] = temporary
+        worker = self._new_worker(env, threads, temporary)
         self._workers.append(worker)
         self._selector.register(worker.conn, selectors.EVENT_READ, worker)
         if worker.sentinel is not None:
             self._selector.register(worker.sentinel, selectors.EVENT_READ, worker)
         return worker
+
+    def _new_worker(self, env: Mapping[str, str], threads: int, temporary: str) -> WorkerProcess:
+        settings, nursery = self._settings, self._nursery_for(env)
+        try:
+            return WorkerProcess(settings, self._lifeline, env, threads, temporary=temporary, nursery=nursery)
+        except ExecutionError:
+            if nursery is None:
+                raise
+            # It was killed, or does not start: then each worker is an interpreter of its own, and says what is wrong.
+            self._may_fork = False
+            return WorkerProcess(settings, self._lifeline, env, threads, temporary=temporary)
+
+    def _nursery_for(self, env: Mapping[str, str]) -> Nursery | None:
+        """Return what forks a worker with some environment; None where it has to be a process of its own."""
+        if self._settings.wrap or not self._may_fork or not can_fork(env):
+            return None
+        if self._nursery is not None and not self._nursery.is_alive:
+            self._nursery.close()
+            self._nursery = None
+        if self._nursery is None:
+            self._nursery = Nursery(env, self._lifeline)
+        return self._nursery
 
     def _bury(self, worker: WorkerProcess, work: Work) -> None:
         """Take leave of a dead worker: its quantum failed, those that waited for it go back."""
@@ -174,7 +205,9 @@ class ProcessPool:
         worker.queue.clear()
         if victim is None:
             return
-        outcome = self._runner_here().abandon(victim.ordinal, victim.attempt, ending, worker.since_ns)
+        outcome = self._runner_here().abandon(
+            victim.ordinal, victim.attempt, ending, worker.since_ns, victim.standing
+        )
         if not worker.kill_reason and was_killed_for_memory(status):
             outcome = outcome._replace(out_of_memory=True)
         work.done(victim.number, outcome)
@@ -184,7 +217,9 @@ class ProcessPool:
         self._selector.unregister(worker.conn)
         if worker.sentinel is not None:
             self._selector.unregister(worker.sentinel)
-        return worker.close()
+        status = worker.close()
+        self._scratch.remove(worker.temporary)
+        return status
 
     def _runner_here(self) -> QuantumRunner:
         if self._own_runner is None:
@@ -203,6 +238,9 @@ class ProcessPool:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
             self._forget(worker)
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
 
     # Quanta go out, outcomes come in
 
@@ -219,7 +257,7 @@ class ProcessPool:
                     assignment = work.take()
                     if assignment is None:
                         break
-                    if len(assignment.absent) > _BIG_MESSAGE and worker.queue:
+                    if len(assignment.absent) + len(assignment.standing) > _BIG_MESSAGE and worker.queue:
                         work.give_back([assignment])
                         break
                     if not worker.queue:
@@ -241,7 +279,7 @@ class ProcessPool:
             worker = next(idle, None) or self._start(need.cpus)
             worker.begin()
             worker.queue.append(assignment)
-            worker.send([[*assignment[1:], need.memory_mb]])
+            worker.send([[*assignment[1:], need.memory_mb, need.cpus]])
 
     def _cost(self, work: Work, ordinal: int) -> float:
         """Return the expected seconds of a quantum; without end for a task that is not known yet."""
@@ -252,11 +290,20 @@ class ProcessPool:
         workers = {id(key.data): key.data for key, _ in events if key.data is not None}
         for worker in list(workers.values()) if events else list(self._workers):
             self._hear(worker, work)
-        if self._timeout_s is not None:
-            late = time.monotonic() - self._timeout_s
-            for worker in self._workers:
-                if worker.queue and worker.since < late:
-                    worker.kill(f"timed out: it ran for more than {self._timeout_s:g} s")
+        if self._limits is not None:
+            self._end_late(work, self._limits)
+
+    def _end_late(self, work: Work, limits: TimeLimits) -> None:
+        """Kill what has taken too long; the time in which a worker starts is not its quantum's."""
+        now = time.monotonic()
+        for worker in self._workers:
+            took = now - worker.since
+            if worker.queue and worker.is_ready and took > limits.shortest_s:
+                number, ordinal, *_ = worker.queue[0]
+                late_s = None if work.needs is None else work.needs.walltimes.get(number)
+                limit = limits.of(ordinal, late_s)
+                if took > limit.seconds:
+                    worker.kill(limit.message)
 
     def _hear(self, worker: WorkerProcess, work: Work) -> None:
         # Asked before the pipe is emptied: what it sent before it died still counts.

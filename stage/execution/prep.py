@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stage.graph.quantum import PlannedDataset
     from sync.repo import Repo
 
-__all__ = ["config_differences", "package_versions", "prepare_run"]
+__all__ = ["check_prepared", "config_differences", "package_versions", "prepare_run"]
 
 _MISSING = "(not there)"
 _SHOWN = 3
@@ -39,8 +39,19 @@ def package_versions() -> dict[str, str]:
     dict of str to str
         Name to version, sorted by name.
     """
-    found = {d.name: d.version for d in metadata.distributions() if d.name}
+    found = {name: version for name, version in map(_name_and_version, metadata.distributions()) if name}
     return {"python": platform.python_version(), **dict(sorted(found.items(), key=lambda p: p[0].lower()))}
+
+
+def _name_and_version(package: metadata.Distribution) -> tuple[str, str]:
+    """Read the two lines that are asked for: a whole document parsed for each package takes most of a short command."""
+    head = (package.read_text("METADATA") or package.read_text("PKG-INFO") or "").partition("\n\n")[0]
+    found: dict[str, str] = {}
+    for line in head.splitlines():
+        if line.startswith(("Name:", "Version:")):
+            key, _, value = line.partition(":")
+            found.setdefault(key, value.strip())
+    return (found["Name"], found["Version"]) if len(found) == 2 else (package.name, package.version)
 
 
 def config_differences(recorded: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -97,10 +108,9 @@ def prepare_run(staging: Repo, graph: QuantumGraph, *, task_path: Sequence[str] 
     recorded = _recorded(staging, graph)
     objects = _objects(staging, graph)
     new = []
+    _compare_all(staging, graph, objects, recorded)
     for planned, obj in objects:
         there = recorded.get(planned.dataset_type)
-        if there is not None:
-            _compare(staging, graph, planned, obj, there)
         if there is None or there[0] != planned.id:
             # Where the run has its own of another graph, workers still look where this graph planned it.
             stored = staging.datastore.put(obj, planned.storage_class, stem_of(planned))
@@ -113,6 +123,31 @@ def prepare_run(staging: Repo, graph: QuantumGraph, *, task_path: Sequence[str] 
             rows = Columns.from_rows(("id", *Artifact._fields), [(planned.id, *stored)])
             change.insert_datasets(planned.dataset_type, graph.output_run, rows)
     return len(new)
+
+
+def check_prepared(staging: Repo, graph: QuantumGraph, *, task_path: Sequence[str] = ()) -> None:
+    """Refuse what `prepare_run` would refuse, and write nothing.
+
+    Parameters
+    ----------
+    staging : Repo
+        Only read.
+    graph : QuantumGraph
+        A graph that has a RUN.
+    task_path : sequence of str, optional
+        Directories of user modules, besides those that the graph names.
+
+    Raises
+    ------
+    ConflictError
+        As of `prepare_run`.
+    PipelineError
+        If a task that has init outputs cannot be constructed.
+    """
+    recorded = _recorded(staging, graph)
+    if recorded:
+        extend_path((*graph.header.search_path, *task_path))
+        _compare_all(staging, graph, _objects(staging, graph), recorded)
 
 
 def _register_types(change: Change, graph: QuantumGraph) -> None:
@@ -140,7 +175,7 @@ def _recorded(staging: Repo, graph: QuantumGraph) -> dict[str, tuple[bytes, Arti
                     if None in stored:
                         raise IntegrityError(
                             f"run '{graph.output_run}' has {name}, but nothing says where it is stored",
-                            hint="Begin a new run: 'stage run --new-run'.",
+                            hint="Give the same command --new-run too, or --replace to drop that run.",
                         )
                     out[name] = (dataset_id, Artifact(*stored))
     return out
@@ -174,6 +209,18 @@ def _init_contents(
         }
         contents |= node.build(init_inputs).checked_init_outputs()
     return contents
+
+
+def _compare_all(
+    staging: Repo,
+    graph: QuantumGraph,
+    objects: Sequence[tuple[PlannedDataset, Any]],
+    recorded: Mapping[str, tuple[bytes, Artifact]],
+) -> None:
+    for planned, obj in objects:
+        there = recorded.get(planned.dataset_type)
+        if there is not None:
+            _compare(staging, graph, planned, obj, there)
 
 
 def _compare(

@@ -13,6 +13,7 @@ import traceback
 from multiprocessing.connection import Connection
 
 from stage.execution.logs import OutputCapture
+from stage.execution.outcome import StoredArtifact
 from stage.execution.settings import RunnerSettings
 from stage.execution.worker import QuantumRunner
 
@@ -26,8 +27,8 @@ def main(pipe: int, lifeline: int) -> None:
     ----------
     pipe : int
         File descriptor of this end of the duplex pipe to the parent; -1 if that is standard input and output. First comes the document of the settings;
-        then lists of ``[ordinal, attempt, absent]``,
-        with the memory in megabytes after them where a quantum is held to some; null means the end. What goes back is ``"ready"``, then one
+        then lists of ``[ordinal, attempt, absent, standing]``,
+        with memory in megabytes and cores after them where quanta ask for these; null means the end. What goes back is ``"ready"``, then one
         outcome a quantum, in the same order.
     lifeline : int
         File descriptor of a pipe to which the parent never writes; -1 if standard input tells. When it ends, the
@@ -62,8 +63,11 @@ def main(pipe: int, lifeline: int) -> None:
 def _serve(incoming: Connection, outgoing: Connection, runner: QuantumRunner) -> None:
     outgoing.send_bytes(b'"ready"')
     while (batch := json.loads(incoming.recv_bytes())) is not None:
-        for ordinal, attempt, absent, *memory_mb in batch:
-            outgoing.send_bytes(runner.run(ordinal, attempt, absent, *memory_mb).to_json().encode())
+        for ordinal, attempt, absent, standing, *need in batch:
+            outcome = runner.run(
+                ordinal, attempt, absent, *need, standing=[StoredArtifact(*s) for s in standing]
+            )
+            outgoing.send_bytes(outcome.to_json().encode())
 
 
 def _die_with_parent(lifeline: int) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stage.execution.outcome import QuantumOutcome
     from stage.execution.scheduler import Scheduler
 
-__all__ = ["Failure", "ProgressEvent", "RunSummary", "Tally", "TaskCounts"]
+__all__ = ["Failure", "ProgressEvent", "Removed", "RunSummary", "Tally", "TaskCounts"]
 
 _PERIOD_S = 0.1
 _STATUS = (QuantumStatus.SUCCEEDED, QuantumStatus.NO_WORK, QuantumStatus.FAILED, QuantumStatus.BLOCKED)
@@ -107,6 +107,25 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """Ephemeral files that went.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    size_bytes : int
+        Their bytes.
+    """
+
+    n: int = 0
+    size_bytes: int = 0
+
+    def __add__(self, other: Removed) -> Removed:
+        return Removed(self.n + other.n, self.size_bytes + other.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """What came of running a graph.
 
@@ -122,6 +141,8 @@ class RunSummary:
         Whether it was stopped before its end.
     elapsed_s : float
         Seconds that it took.
+    removed : Removed
+        Ephemeral files that went.
     """
 
     run: str
@@ -129,6 +150,7 @@ class RunSummary:
     failures: Sequence[Failure] = field(default=())
     interrupted: bool = False
     elapsed_s: float = 0.0
+    removed: Removed = Removed()
 
     @property
     def total(self) -> TaskCounts:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from stage.execution.outcome import QuantumOutcome, StoredArtifact
 
 if TYPE_CHECKING:
     from registry.registry import Change
+    from stage.execution.ephemeral import Ephemerals
     from stage.graph.graph import QuantumGraph
     from sync.repo import Repo
 
@@ -205,15 +207,24 @@ class Recorder:
         How long a batch is gathered, in seconds.
     batch : int, optional
         How many outcomes end a batch before that.
+    ephemerals : Ephemerals, optional
+        What is removed when the last quantum that reads it is recorded.
     """
 
     def __init__(
-        self, staging: Repo, graph: QuantumGraph, *, period_s: float = _PERIOD_S, batch: int = _BATCH
+        self,
+        staging: Repo,
+        graph: QuantumGraph,
+        *,
+        period_s: float = _PERIOD_S,
+        batch: int = _BATCH,
+        ephemerals: Ephemerals | None = None,
     ) -> None:
         self._staging = staging
         self._graph = graph
         self._period_s = period_s
         self._batch = batch
+        self._ephemerals = ephemerals
         self._discoveries = Discoveries(graph, staging.datastore)
         self._settled: set[tuple[int, int]] = set()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
@@ -288,18 +299,35 @@ class Recorder:
             self._error = error
 
     def _record_all(self, registry: Registry) -> None:
+        if self._ephemerals is not None:
+            self._write(registry, self._ephemerals.begin)
         more = True
         while more:
             batch, urgent, more = self._gather()
             if batch:
-                # Of a quantum that was tried again before this was written, the last attempt counts.
-                last = {outcome.ordinal: outcome for outcome in batch}
-                outdone = [outcome for outcome in batch if outcome is not last[outcome.ordinal]]
-                with registry.write() as change:
-                    record_outcomes(change, self._graph, list(last.values()), outdone=outdone)
+                self._write(registry, partial(self._record_batch, batch=batch))
             if urgent is not None and urgent.answer is not None:
                 settled = record_discoveries(registry, self._graph, self._discoveries, urgent.outcome)
+                if self._ephemerals is not None:
+                    self._write(registry, partial(self._ephemerals.release, outcomes=[settled]))
                 urgent.answer.put(settled)
+        if self._ephemerals is not None:
+            self._ephemerals.end()
+
+    def _record_batch(self, change: Change, batch: Sequence[QuantumOutcome]) -> list[str]:
+        """Record outcomes; return the files that nobody needs any more."""
+        # Of a quantum that was tried again before this was written, the last attempt counts.
+        last = {outcome.ordinal: outcome for outcome in batch}
+        outdone = [outcome for outcome in batch if outcome is not last[outcome.ordinal]]
+        record_outcomes(change, self._graph, list(last.values()), outdone=outdone)
+        return [] if self._ephemerals is None else self._ephemerals.release(change, list(last.values()))
+
+    def _write(self, registry: Registry, what: Callable[[Change], list[str]]) -> None:
+        """Do something in a transaction, and then remove the files that it gives: rows first, then bytes."""
+        with registry.write() as change:
+            files = what(change)
+        if files and self._ephemerals is not None:
+            self._ephemerals.remove(files)
 
     def _gather(self) -> tuple[list[QuantumOutcome], _Item | None, bool]:
         """Wait for outcomes; return a batch, one that somebody waits for, and whether there may be more."""

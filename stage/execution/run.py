@@ -9,16 +9,20 @@ import numpy as np
 
 from stage.execution.allowance import Allowance, check_resources
 from stage.execution.debugger import check_debugger, open_debugger
+from stage.execution.ephemeral import Ephemerals
 from stage.execution.executor import Executor, Interrupt, Work
 from stage.execution.kept import DEFAULT_LIMIT
+from stage.execution.late import Late
 from stage.execution.needs import Needs
 from stage.execution.pool import ProcessPool
 from stage.execution.prep import prepare_run
-from stage.execution.progress import ProgressEvent, RunSummary, Tally
+from stage.execution.progress import ProgressEvent, Removed, RunSummary, Tally
 from stage.execution.record import Recorder
 from stage.execution.resume import Completed, completed
+from stage.execution.scope import Scope
 from stage.execution.serial import SerialExecutor
 from stage.execution.settings import RunnerSettings, check_limits
+from stage.execution.time_limits import TimeLimits
 from stage.execution.worker import QuantumRunner
 from stage.graph.graph import QuantumGraph
 
@@ -48,6 +52,8 @@ def run_graph(
     wrap: str = "",
     pdb: bool = False,
     graph: QuantumGraph | None = None,
+    ephemeral: Sequence[str] = (),
+    scope: Scope = Scope(),  # noqa: B008 - frozen
 ) -> RunSummary:
     """Run the quanta of a graph that are not complete, and record what becomes of them.
 
@@ -70,7 +76,7 @@ def run_graph(
     fail_fast : bool, optional
         Whether to begin nothing more after the first failure.
     timeout_s : float, optional
-        Longest time for one quantum, with worker processes.
+        Longest time for one quantum, with worker processes; a task may ask for less (``walltime_s``).
     retries : int, optional
         How often a quantum that failed is tried again; by default never, or 5 times where memory grows.
     log_limit : int, optional
@@ -88,6 +94,10 @@ def run_graph(
         Whether a debugger is opened where the first quantum fails, in this process; nothing more is begun after it.
     graph : QuantumGraph, optional
         The graph in that file, where the caller has it loaded.
+    ephemeral : sequence of str, optional
+        Dataset types whose files go once all that read them are recorded, as `ephemeral_types` gives them.
+    scope : Scope, optional
+        Which part of it is executed, and where its scripts begin.
 
     Returns
     -------
@@ -98,7 +108,8 @@ def run_graph(
     Raises
     ------
     ConflictError
-        If the run was made with other configs, dataset types or packages. Nothing was run.
+        If the run was made with other configs, dataset types or packages, or other collections hold datasets that are
+        ephemeral. Nothing was run.
     UsageError
         If a limit makes no sense, there are no worker processes that could be held to it, or a quantum asks for more
         memory than there is.
@@ -122,22 +133,34 @@ def run_graph(
         log_level,
         log_limit=log_limit,
         wrap=wrap,
+        keep_scratch=scope.keep_scratch,
+        begin_at=scope.begin_at,
     )
     executor: Executor
     if processes > 0:
         executor = ProcessPool(
-            settings, processes, limit_threads=limit_threads, grace_s=grace_s, timeout_s=timeout_s
+            settings,
+            processes,
+            limit_threads=limit_threads,
+            grace_s=grace_s,
+            limits=TimeLimits(graph, timeout_s),
         )
     else:
         runner = QuantumRunner(settings)
         runner.on_failure = open_debugger if pdb else None
         executor = SerialExecutor(runner)
     done = completed(staging, graph)
-    needs = Needs.of(graph, range(graph.n_quanta), done.mask, processes, allowance)
+    numbers = range(graph.n_quanta)
+    late = Late(graph, numbers, staging.datastore, task_path)
+    needs = Needs.of(graph, numbers, done.mask, processes, allowance, late=late)
+    going = Ephemerals(staging, graph, ephemeral, done) if ephemeral else None
+    if going is not None:
+        with staging.registry.read() as snapshot:
+            going.check_held(snapshot)
     prepare_run(staging, graph, task_path=task_path)
     return execute_graph(
         staging, graph, executor, on_progress=on_progress, fail_fast=fail_fast, retries=retries, needs=needs,
-        done=done,
+        done=done, ephemerals=going, scope=scope,
     )  # fmt: skip
 
 
@@ -151,6 +174,8 @@ def execute_graph(
     retries: int = 0,
     needs: Needs | None = None,
     done: Completed | None = None,
+    ephemerals: Ephemerals | None = None,
+    scope: Scope = Scope(),  # noqa: B008 - frozen
 ) -> RunSummary:
     """Run what is left of a graph whose run is prepared, by any executor.
 
@@ -172,6 +197,10 @@ def execute_graph(
         What the quanta need of the machine, for an executor that goes by it.
     done : Completed, optional
         What is complete already, where the caller knows it.
+    ephemerals : Ephemerals, optional
+        What is removed when the last quantum that reads it is recorded.
+    scope : Scope, optional
+        Which part of it is executed.
 
     Returns
     -------
@@ -196,7 +225,7 @@ def execute_graph(
     )
     before = graph.dependencies()
     # Signals are only counted until the last outcome is recorded.
-    with Interrupt() as interrupt, Recorder(staging, graph) as recorder:
+    with Interrupt() as interrupt, Recorder(staging, graph, ephemerals=ephemerals) as recorder:
 
         def take(outcome: QuantumOutcome) -> None:
             tally.add(outcome)
@@ -206,9 +235,10 @@ def execute_graph(
             before.indptr,
             before.indices,
             take,
-            complete=done.mask,
+            complete=scope.complete(graph, done.mask),
             attempts=done.attempts,
             absent=done.absent,
+            standing=done.standing,
             task_of=place_of,
             describe=describe,
             fail_fast=fail_fast,
@@ -220,4 +250,5 @@ def execute_graph(
         )
         ended = executor.execute(work, interrupt)
     tally.tick(work.scheduler, is_last=True)
-    return RunSummary(graph.output_run, tally.counts(), tally.failures, not ended, tally.elapsed_s)
+    removed = Removed() if ephemerals is None else ephemerals.removed
+    return RunSummary(graph.output_run, tally.counts(), tally.failures, not ended, tally.elapsed_s, removed)

@@ -49,7 +49,12 @@ class SerialExecutor:
             try:
                 # What is printed is seen at once, as debuggers need it, and kept in the log as workers keep it.
                 with OutputCapture.beside():
-                    outcome = self._runner.run(assignment.ordinal, assignment.attempt, assignment.absent)
+                    outcome = self._runner.run(
+                        assignment.ordinal,
+                        assignment.attempt,
+                        assignment.absent,
+                        standing=assignment.standing,
+                    )
             except KeyboardInterrupt:
                 # A task of the caller's own may raise it too.
                 interrupt.count = max(interrupt.count, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from registry.errors import UsageError
@@ -37,6 +37,10 @@ class RunnerSettings:
         Bytes that are kept of the log of a quantum, half of them from its beginning and half from its end; 0 keeps all.
     wrap : str
         Command in which worker processes are started, with ``{command}`` for theirs; none if empty.
+    keep_scratch : bool
+        Whether the scratch directories of scripts that fail are kept, beside the logs.
+    begin_at : mapping of str to int
+        Task to the number of the command, from 1, that its quanta begin at.
     """
 
     graph_uri: str
@@ -48,6 +52,8 @@ class RunnerSettings:
     replace: bool = False
     log_limit: int = DEFAULT_LIMIT
     wrap: str = ""
+    keep_scratch: bool = False
+    begin_at: Mapping[str, int] = field(default_factory=dict)
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON values.

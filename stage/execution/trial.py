@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from registry.model.records import QuantumStatus
 from stage.execution.earlier import Earlier
 from stage.execution.logs import QuantumLog
+from stage.execution.outcome import StoredArtifact
 from stage.execution.usage import Usage
 from stage.pipeline.struct import NoWorkFound
 
@@ -40,8 +42,12 @@ class Trial:
         What the quantum left when it was complete before.
     memory_mb : int
         How much memory it is held to, in megabytes; 0 is no limit.
+    cpus : int
+        How many cores it was given; 0 where nobody asked.
     out_of_memory : bool
         Whether it failed for want of memory; `end` sets it.
+    standing : sequence of StoredArtifact
+        What it made when it was complete before and is still recorded.
     """
 
     quantum: Quantum
@@ -53,7 +59,9 @@ class Trial:
     notes: dict[str, Any] = field(default_factory=dict)
     earlier: Earlier | None = None
     memory_mb: int = 0
+    cpus: int = 0
     out_of_memory: bool = False
+    standing: Sequence[StoredArtifact] = ()
 
     def end(self, status: str, message: str, *, out_of_memory: bool = False) -> None:
         """Note how it ended.

@@ -15,21 +15,22 @@ import platform
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import IntegrityError, NotFoundError, StageError
 from registry.model.records import Artifact, QuantumStatus
-from registry.model.refs import id_text
-from stage.execution.earlier import find_earlier, iso_text, let_go, put_back, set_aside, stored_text
+from stage.execution.account import metadata_of
+from stage.execution.earlier import find_earlier, let_go, put_back, set_aside
 from stage.execution.limited import LimitedRepo, artifact_of, stem_of
 from stage.execution.logs import OutputCapture, QuantumLog
 from stage.execution.lookout import Lookout
 from stage.execution.memory import data_mb, is_out_of_memory, limited_memory
 from stage.execution.outcome import QuantumOutcome, StoredArtifact
 from stage.execution.settings import RunnerSettings
-from stage.execution.trial import Trial, attempt_suffix, check_minimum, describe, plain, without
+from stage.execution.trial import Trial, attempt_suffix, check_minimum, describe, without
 from stage.execution.usage import Usage
+from stage.execution.versions import VersionsHere
+from stage.execution.workplace import live_log_path, workspace_of
 from stage.graph.file.reader import GraphFile
 from stage.pipeline.importing import extend_path
 from stage.pipeline.node import LOG, METADATA
@@ -37,32 +38,12 @@ from stage.pipeline.struct import NoWorkFound
 from sync.fsspec_store import FsspecDatastore
 
 if TYPE_CHECKING:
-    from stage.graph.quantum import Quantum
     from stage.pipeline.node import TaskNode
     from stage.pipeline.task import Task
 
 __all__ = ["QuantumRunner", "RunnerSettings", "live_log_path"]
 
 _MESSAGE_LENGTH = 2000
-
-
-def live_log_path(logs_dir: str, quantum: Quantum) -> str:
-    """Return the file in which a quantum's log can be followed.
-
-    Parameters
-    ----------
-    logs_dir : str
-        As in the settings.
-    quantum : Quantum
-        Whose log.
-
-    Returns
-    -------
-    str
-        A path; each attempt replaces the file of the one before.
-    """
-    planned = quantum.outputs[LOG][0]
-    return str(Path(logs_dir) / quantum.label / (stem_of(planned).rpartition("/")[2] + ".log"))
 
 
 class QuantumRunner:
@@ -85,13 +66,22 @@ class QuantumRunner:
         self.store = FsspecDatastore(settings.datastore_root)
         self._tasks: dict[str, Task | Exception] = {}
         self._host = platform.node()
-        self._python = platform.python_version()
         self._lookout = Lookout(self.graph, self.store)
+        # A job may run in another environment than the one that prepared the run, and so may what is wrapped.
+        elsewhere = settings.look_for_inputs or bool(settings.wrap)
+        self._versions = VersionsHere(self.graph, self.store, asks_packages=elsewhere)
         self._own_mb = data_mb()
         self.on_failure: Callable[[BaseException], None] | None = None
 
     def run(
-        self, ordinal: int, attempt: int = 0, absent: Sequence[int] = (), memory_mb: int = 0
+        self,
+        ordinal: int,
+        attempt: int = 0,
+        absent: Sequence[int] = (),
+        memory_mb: int = 0,
+        cpus: int = 0,
+        *,
+        standing: Sequence[StoredArtifact] = (),
     ) -> QuantumOutcome:
         """Run one quantum.
 
@@ -106,6 +96,11 @@ class QuantumRunner:
             has fewer of an input than the connection's minimum has no work itself.
         memory_mb : int, optional
             How much memory this process may have while the task runs, in megabytes; 0 is no limit.
+        cpus : int, optional
+            How many cores it was given; 0 where nobody asks for any.
+        standing : sequence of StoredArtifact, optional
+            What the quantum made when it was complete before and is still recorded. It stays, and the quantum fails if
+            it would now make something else.
 
         Returns
         -------
@@ -129,10 +124,20 @@ class QuantumRunner:
         path = live_log_path(self.settings.logs_dir, quantum) if self.settings.logs_dir else ""
         log = QuantumLog(path, self.settings.log_level, self.settings.log_limit)
         with LimitedRepo(quantum, self.store) as repo:
+            repo.workspace = workspace_of(self.settings, self.graph.header, quantum, attempt)
             log.note("INFO", f"{quantum}, attempt {attempt}, on {self._host}, process {os.getpid()}")
             with log.capturing(), OutputCapture.into(log):
                 self._prepare(quantum.label)
-                trial = Trial(quantum, attempt, Usage(), log, earlier=earlier, memory_mb=memory_mb)
+                trial = Trial(
+                    quantum,
+                    attempt,
+                    Usage(),
+                    log,
+                    earlier=earlier,
+                    memory_mb=memory_mb,
+                    cpus=cpus,
+                    standing=standing,
+                )
                 self._keep_safe(trial, repo)
                 self._try(trial, repo, frozenset(absent))
             restored = self._restored(trial, repo)
@@ -154,6 +159,11 @@ class QuantumRunner:
 
     def _keep_safe(self, trial: Trial, repo: LimitedRepo) -> None:
         """Keep what the quantum left when it was complete before."""
+        if trial.standing:
+            trial.log.note(
+                "INFO", "it was complete before; of what it made, some was removed and is needed again"
+            )
+            repo.protect(a for a in trial.standing if self._is_as_recorded(a))
         if trial.earlier is None:
             return
         before = trial.earlier.outcome
@@ -172,7 +182,14 @@ class QuantumRunner:
             return False
         return True
 
-    def abandon(self, ordinal: int, attempt: int, message: str, started_ns: int) -> QuantumOutcome:
+    def abandon(
+        self,
+        ordinal: int,
+        attempt: int,
+        message: str,
+        started_ns: int,
+        standing: Sequence[StoredArtifact] = (),
+    ) -> QuantumOutcome:
         """Record a quantum whose process died, with what can be had of its log.
 
         Parameters
@@ -185,6 +202,8 @@ class QuantumRunner:
             How it ended.
         started_ns : int
             When it was begun, at the latest; UTC nanoseconds since 1970.
+        standing : sequence of StoredArtifact, optional
+            As it was told by `run`.
 
         Returns
         -------
@@ -197,7 +216,7 @@ class QuantumRunner:
         log = QuantumLog(limit=self.settings.log_limit)
         if self.settings.logs_dir:
             log.resume(live_log_path(self.settings.logs_dir, quantum))
-        trial = Trial(quantum, attempt, usage, log, QuantumStatus.FAILED, message)
+        trial = Trial(quantum, attempt, usage, log, QuantumStatus.FAILED, message, standing=standing)
         if self.settings.look_for_inputs:
             # What its process had set aside is back after this.
             trial.earlier = find_earlier(quantum, self.store)
@@ -250,6 +269,8 @@ class QuantumRunner:
             check_minimum(quantum)
             task = self.task(quantum.label)
             task.take_metadata()
+            for said in self._versions.warnings(quantum.node):
+                trial.log.note("WARNING", said)
             with self._limited(trial):
                 task.run_quantum(quantum, repo)
         except NoWorkFound as reason:
@@ -315,10 +336,10 @@ class QuantumRunner:
 
         What stood before this attempt stays, or comes back.
         """
-        standing: set[int] = set()
+        standing = {a.dataset for a in trial.standing}
         if trial.earlier is not None:
             before = trial.earlier.outcome
-            standing = {a.dataset for a in before.artifacts}
+            standing |= {a.dataset for a in before.artifacts}
             if trial.status in QuantumStatus.COMPLETE and self.settings.replace:
                 standing.clear()
                 let_go(before, self.store)
@@ -339,37 +360,13 @@ class QuantumRunner:
         trial.log.note(level, f"{trial.status} after {trial.usage.wall_s:.3f} s{ending}")
         contents: dict[str, Callable[[], Any]] = {
             LOG: lambda: trial.log.text,
-            METADATA: lambda: self._metadata(trial, repo),
+            METADATA: lambda: metadata_of(
+                trial, repo, self._versions.document(trial.quantum.node), wrap=self.settings.wrap
+            ),
         }
         for name, content in contents.items():
             planned = trial.quantum.outputs[name][0]
             repo.note(planned, self.store.put(content(), planned.storage_class, stem_of(planned) + suffix))
-
-    def _metadata(self, trial: Trial, repo: LimitedRepo) -> dict[str, Any]:
-        quantum, usage = trial.quantum, trial.usage
-        ids = {d.ordinal: d.id for refs in quantum.inputs.values() for d in refs}
-        return {
-            "quantum": id_text(quantum.id),
-            "task": quantum.label,
-            "data_id": quantum.data_id,
-            "status": trial.status,
-            "message": trial.message,
-            "attempt": trial.attempt,
-            "started": iso_text(usage.started_ns),
-            "finished": iso_text(usage.finished_ns),
-            "wall_s": usage.wall_s,
-            "cpu_s": usage.cpu_ns * 1e-9,
-            "peak_bytes": usage.peak_bytes,
-            "host": self._host,
-            "pid": os.getpid(),
-            "versions": {"python": self._python, "task": quantum.node.version},
-            **({"memory_mb": trial.memory_mb} if trial.memory_mb else {}),
-            **({"wrapped_in": self.settings.wrap} if self.settings.wrap else {}),
-            "read": [id_text(ids[d]) for d in repo.read],
-            "outputs": len(repo.written),
-            "stored": stored_text(quantum, repo.written),
-            "notes": plain(trial.notes),
-        }
 
     def _outcome(
         self, ordinal: int, status: str, attempt: int, usage: Usage, *, message: str, **fields: Any

@@ -1,6 +1,7 @@
 """The parent's end of one worker process: how it is started, spoken to and ended.
 
-A worker is a fresh interpreter that runs `stage.execution.process` and has nothing of the parent: no fork (threads and
+A worker runs `stage.execution.process` and has nothing of the parent: it is a fresh interpreter, or the fork of one that
+has loaded just that (`stage.execution.nursery`), but no fork of the parent (threads and
 open databases would come along), no second import of the parent's ``__main__``, the working directory not on its
 path, and libraries see the thread settings when they load. It runs in a process group of its own, so that Ctrl-C at a
 terminal reaches the parent alone, and holds the read end of a *lifeline*, a pipe that ends when the parent does.
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stage.execution.executor import Assignment
+    from stage.execution.nursery import Forked, Nursery
     from stage.execution.settings import RunnerSettings
 
 __all__ = ["WorkerProcess", "describe_exit", "thread_env"]
@@ -73,6 +75,10 @@ class WorkerProcess:
         Its environment.
     threads : int, optional
         How many threads that lets numerical libraries have.
+    temporary : str, optional
+        Its directory of temporary files.
+    nursery : Nursery, optional
+        Forks it; without one it is an interpreter of its own.
 
     Attributes
     ----------
@@ -85,16 +91,28 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, settings: RunnerSettings, lifeline: int, env: Mapping[str, str], threads: int = 1
+        self,
+        settings: RunnerSettings,
+        lifeline: int,
+        env: Mapping[str, str],
+        threads: int = 1,
+        *,
+        temporary: str = "",
+        nursery: Nursery | None = None,
     ) -> None:
+        self.temporary = temporary
         self.conn, theirs = Pipe(duplex=True)
         self.queue: deque[Assignment] = deque()
         self.threads = threads
         self.is_ready = False
         self.kill_reason = ""
         self.begin()
+        self.process: subprocess.Popen[bytes] | Forked
         try:
-            self.process = _start(settings.wrap, theirs.fileno(), lifeline, env)
+            if nursery is not None:
+                self.process = nursery.fork(theirs.fileno(), {"TMPDIR": temporary} if temporary else {})
+            else:
+                self.process = _start(settings.wrap, theirs.fileno(), lifeline, env)
         finally:
             theirs.close()
         self.sentinel = _pidfd(self.process.pid)
