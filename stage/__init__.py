@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         query_repo,
         register_dataset_type,
     )
+    from stage.campaign.by_hand import quantum_environment
     from stage.campaign.campaign import Campaign
     from stage.campaign.collecting import (
         associate,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         register_collection,
     )
     from stage.campaign.comparing import diff_in_repo
+    from stage.campaign.describing import describe_pipeline
     from stage.campaign.exchange import export_repo, import_repo
     from stage.campaign.graphs import show_graph
     from stage.campaign.ingesting import ingest_files
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
         upgrade_repo,
     )
     from stage.campaign.lineage import why_in_repo
+    from stage.campaign.lock import lock_timeout
     from stage.campaign.making import (
         create_repo,
         create_repo_from_table,
@@ -166,16 +169,19 @@ _HOME = {
     "create_repo_from_table": "stage.campaign.making",
     "decertify": "stage.campaign.collecting",
     "default_universe": "registry.model.dimensions",
+    "describe_pipeline": "stage.campaign.describing",
     "diff_in_repo": "stage.campaign.comparing",
     "disassociate": "stage.campaign.collecting",
     "edit_chain": "stage.campaign.collecting",
     "exec_graph": "stage.campaign.jobs",
+    "quantum_environment": "stage.campaign.by_hand",
     "execute_job": "stage.execution.job",
     "export_repo": "stage.campaign.exchange",
     "get_from_repo": "stage.campaign.administration",
     "import_records": "stage.campaign.administration",
     "import_repo": "stage.campaign.exchange",
     "ingest_files": "stage.campaign.ingesting",
+    "lock_timeout": "stage.campaign.lock",
     "make_roles": "stage.campaign.keeping",
     "merge_records": "stage.execution.merge",
     "open_query": "stage.campaign.administration",
@@ -265,6 +271,7 @@ __all__ = [
     "create_repo_from_table",
     "decertify",
     "default_universe",
+    "describe_pipeline",
     "diff_in_repo",
     "disassociate",
     "edit_chain",
@@ -275,6 +282,7 @@ __all__ = [
     "import_records",
     "import_repo",
     "ingest_files",
+    "lock_timeout",
     "make_roles",
     "merge_records",
     "open_query",
@@ -285,6 +293,7 @@ __all__ = [
     "plan_upgrade",
     "prune_orphans",
     "prune_repo",
+    "quantum_environment",
     "query_repo",
     "read_data_id_table",
     "register_collection",

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from registry.errors import StageError
 from registry.model.records import QuantumStatus
 from stage.campaign.graph_reports import Document
@@ -167,8 +165,7 @@ def _absence(
 
 
 def _was_made(snapshot: Snapshot, quantum_id: bytes, dataset_id: bytes) -> bool:
-    links = snapshot.lineage([quantum_id], depth=0)
-    return dataset_id in links["dataset_id"][links["made"].astype(np.bool_)].tolist()
+    return dataset_id in snapshot.walk([quantum_id], up=False, depth=0).datasets["id"].tolist()
 
 
 def _causes(snapshot: Snapshot, graph: QuantumGraph, quantum: int) -> tuple[Cause, ...]:

@@ -13,11 +13,13 @@ from stage.campaign.graph_options import GraphOptions
 from stage.campaign.graph_reports import BuildReport, RefreshReport
 from stage.campaign.graphs import load_pipeline, open_graph
 from stage.campaign.layout import absolute_uri
+from stage.campaign.outcomes import has_collection
 from stage.campaign.placing import graph_path, place_graph
-from stage.campaign.repositories import ensure_staging, open_both, open_upstream
+from stage.campaign.repositories import ensure_staging, open_both, open_staging, open_upstream
 from stage.campaign.sources import sources_document
 from stage.campaign.staleness import read_digests
 from stage.campaign.state import CampaignState, GraphEntry
+from stage.campaign.step_graphs import Elsewhere
 
 if TYPE_CHECKING:
     from stage.campaign.change import Change
@@ -31,6 +33,7 @@ __all__ = [
     "build_graph",
     "extended_graph",
     "fetch_for",
+    "graph_of_now",
     "load_noted",
     "need_inputs",
     "open_view",
@@ -224,7 +227,7 @@ def _build(
     data_ids = (
         read_data_id_table(change.layout.resolve(choice.table), view.universe) if choice.table else None
     )
-    skip = expand_categories(state, choice.skip)
+    skip = _expanded(change, choice.skip)
     # A mistyped name would skip nothing.
     view.search_path([name for name in skip if not is_pattern(name)])
     refreshed = None
@@ -238,6 +241,36 @@ def _build(
     if options.trim_existing_in:
         graph, refreshed = trimmed_graph(change, graph, view, options)
     return (graph if base is None else extended_graph(base, graph)), refreshed
+
+
+def _expanded(change: Change, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the collections to skip what exists in; a RUN that this very command begins is not there yet."""
+    run = change.state.collections.current_run
+    expanded = expand_categories(change.state, names)
+    if run not in expanded or run in names:
+        return expanded
+    with open_staging(change.layout) as staging, staging.registry.read() as snapshot:
+        return expanded if has_collection(snapshot, run) else tuple(n for n in expanded if n != run)
+
+
+def graph_of_now(change: Change, view: BuildView) -> QuantumGraph:
+    """Build in memory what a rebuild would build; nothing is written.
+
+    Parameters
+    ----------
+    change : Change
+        Says what is searched and chosen.
+    view : BuildView
+        Where to look; open.
+
+    Returns
+    -------
+    QuantumGraph
+        Perhaps without quanta.
+    """
+    pipeline = load_pipeline(change.layout, change.state, change).first
+    wanted = _Wanted(pipeline, _Choice.of(change.state, GraphOptions()), None)
+    return _build(change, view, GraphOptions(allow_empty=True), wanted)[0]
 
 
 def _base(change: Change, options: GraphOptions) -> QuantumGraph | None:
@@ -266,8 +299,13 @@ def _check_same_table(layout: Layout, state: CampaignState, choice: _Choice) -> 
 
 
 def _joined(before: str, now: str) -> str:
-    """Return the query for which a rebuild makes what an extended graph holds."""
-    return now if before == now else "" if not (before and now) else f"({before}) OR ({now})"
+    """Return the query for which a rebuild makes what an extended graph holds; each alternative is in it once."""
+    from stage.campaign.alternatives import alternatives
+
+    if not (before and now):
+        return ""
+    either = dict.fromkeys((*alternatives(before), *alternatives(now)))
+    return next(iter(either)) if len(either) == 1 else " OR ".join(f"({text})" for text in either)
 
 
 def extended_graph(base: QuantumGraph, graph: QuantumGraph) -> QuantumGraph:
@@ -292,7 +330,10 @@ def extended_graph(base: QuantumGraph, graph: QuantumGraph) -> QuantumGraph:
     from stage.graph.changing.retask import with_header
 
     before = base.header
-    metadata: dict[str, Any] = {"extends": [before.created_ns, *before.metadata.get("extends", ())]}
+    metadata: dict[str, Any] = {
+        "extends": [before.created_ns, *before.metadata.get("extends", ())],
+        **Elsewhere.of(before).besides(Elsewhere.of(graph.header)),
+    }
     if "explanation" in graph.header.metadata:
         metadata["explanation"] = graph.header.metadata["explanation"]
     fingerprint = graph.header.pipeline_fingerprint

@@ -13,6 +13,7 @@ from stage.campaign.lock import campaign_lock
 from stage.campaign.options import EditOptions
 from stage.campaign.reader import StrPath
 from stage.campaign.run_options import RunOptions, StackOptions
+from stage.campaign.scoping import ScopeOptions
 from stage.campaign.stack_verbs import CampaignStack
 from stage.campaign.state import load_state
 from stage.execution.allowance import Allowance
@@ -181,6 +182,11 @@ class Campaign(CampaignStack):
         memory_max: int | None = None,
         wrap: str = "",
         pdb: bool = False,
+        ephemeral: Sequence[str] = (),
+        keep: Sequence[str] = (),
+        until: str = "",
+        keep_scratch: bool = False,
+        from_command: Sequence[str] = (),
         on_progress: Callable[[Any], None] | None = None,
         **edits: Unpack[EditOptions],
     ) -> RunReport:
@@ -246,6 +252,17 @@ class Campaign(CampaignStack):
             Command in which worker processes are started, with ``{command}`` for theirs.
         pdb : bool, optional
             Open a debugger where the first quantum fails, at a terminal.
+        ephemeral : sequence of str, optional
+            Dataset types whose files are removed once all that read them is recorded; patterns allowed. To be said
+            each time, unless the pipeline says so.
+        keep : sequence of str, optional
+            Dataset types that stay although the pipeline calls them ephemeral.
+        until : str, optional
+            A task or a step: it and what it depends on are executed, and nothing else.
+        keep_scratch : bool, optional
+            Keep the scratch directories of scripts that fail; going on begins there.
+        from_command : sequence of str, optional
+            ``LABEL:N``: quanta of that task begin at that command, where their scratch directory is kept.
         on_progress : callable, optional
             Called with each `stage.execution.progress.ProgressEvent`.
         **edits
@@ -271,6 +288,7 @@ class Campaign(CampaignStack):
             new_run, continue_run, finish, rebuild, use_qg_configs, use_task_configs, skip_existing_in, graph,
             processes, fail_fast, timeout, retries, log_limit, on_progress,
             StackOptions(replace, restart, unstore, purge), Allowance(memory, memory_multiplier, memory_max), wrap, pdb,
+            ephemeral, keep, ScopeOptions(until, keep_scratch, from_command),
         )  # fmt: skip
         with self._changing("run", edits) as change:
             return running.run_campaign(change, options)
@@ -349,5 +367,5 @@ class Campaign(CampaignStack):
             report = pushing.push_campaign(self.layout, self.state, runs, **options)
             if report.pushed:
                 entry = history.HistoryRecord(self.layout, command_text("push"))
-                entry.note({"pushed": ([], list(report.plan.runs))})
+                entry.note({"pushed": ([], list(report.plan.runs))}, self.state)
         return report

@@ -9,18 +9,21 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from registry.errors import AlreadyExistsError
 from stage.campaign.files import sync_directory, write_atomically
+from stage.campaign.history import put_back_history
 from stage.campaign.layout import Layout
 from stage.campaign.lock import campaign_lock
 from stage.campaign.stack import align_chain, forget_begun_runs
 from stage.campaign.state import CampaignState, load_state, save_state
 from stage.campaign.undo import Undo, recover
 
-__all__ = ["Change", "changing", "remove_paths"]
+__all__ = ["Change", "campaign_exists", "changing", "remove_paths"]
 
 _log = logging.getLogger(__name__)
 _SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
@@ -55,8 +58,14 @@ class Change:
         self._pending: dict[Path, Path] = {}
         self._uploads: dict[str, Path] = {}
         self._undo = Undo(layout)
+        self._removed: list[Path] = []
         self._created: list[Path] = []
         self._undoing: list[Callable[[], None]] = []
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no campaign before."""
+        return self._before is None
 
     @property
     def moves_stack(self) -> bool:
@@ -161,6 +170,16 @@ class Change:
         """
         return str(self._uploads.get(uri, uri) if "://" in uri else self.current(Path(uri)))
 
+    def removing(self, path: Path) -> None:
+        """Note that a file goes when the change is done.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            A file of the campaign; it need not exist.
+        """
+        self._removed.append(path)
+
     def creating(self, path: Path) -> None:
         """Note that this change makes a file or directory, to be removed if it fails.
 
@@ -171,6 +190,22 @@ class Change:
         """
         if not path.exists():
             self._created.append(path)
+
+    def replacing(self, paths: Sequence[Path], history: Mapping[int, Sequence[Any] | None]) -> None:
+        """Note which entries of the history are about to be replaced or made, when all else is in its place.
+
+        Parameters
+        ----------
+        paths : sequence of pathlib.Path
+            Their files.
+        history : mapping of int to sequence or None
+            Their rows as they are; None for one that is not there.
+        """
+        if self.is_new:
+            self._created += [path for path in paths if not path.exists()]
+        else:
+            self._undo.add(paths)
+            self._undo.add_history(history)
 
     def creating_tree(self, path: Path) -> None:
         """Note that this change makes a directory and perhaps some above it.
@@ -190,6 +225,9 @@ class Change:
         """
         self._upload()
         ready = {final: path for final, path in self._pending.items() if path.exists()}
+        gone = [path for path in self._removed if path.exists()]
+        if gone:
+            self._undo.add(gone)
         if (ready or self.state != self._saved) and self._before is not None:
             self._undo.add([self.layout.state, *ready])
         elif ready:
@@ -198,6 +236,9 @@ class Change:
             path.replace(final)
             sync_directory(final.parent)
         self._pending.clear()
+        for path in gone:
+            path.unlink()
+        self._removed.clear()
         if self.state != self._saved:
             save_state(self.state, self.layout.state)
             self._saved = self.state
@@ -254,7 +295,7 @@ def remove_paths(paths: Iterable[Path]) -> None:
 
 @contextmanager
 def changing(
-    layout: Layout, command: str = "", *, new: CampaignState | None = None, timeout_s: float = 0.0
+    layout: Layout, command: str = "", *, new: CampaignState | None = None, timeout_s: float | None = None
 ) -> Iterator[Change]:
     """Change a campaign under its lock.
 
@@ -267,7 +308,7 @@ def changing(
     new : CampaignState, optional
         For a campaign without a state file: what it begins with.
     timeout_s : float, optional
-        Longest wait for the lock, in seconds.
+        Longest wait for the lock, in seconds; by default that of `stage.campaign.lock.lock_timeout`.
 
     Yields
     ------
@@ -279,17 +320,42 @@ def changing(
     ------
     BusyError
         If another command is changing it.
+    AlreadyExistsError
+        If a new one is there already.
     """
     with campaign_lock(layout.lock, command, timeout_s):
         forget_begun_runs(layout)
+        put_back_history(layout)
         if recover(layout):
             _log.warning("took back what a killed command had left half done in %s", layout.root)
             if layout.state.exists():
                 align_chain(layout, load_state(layout.state))
+        if new is not None and layout.state.exists():  # somebody else was quicker
+            raise campaign_exists(layout)
         change = Change(layout, new or load_state(layout.state), is_new=new is not None)
         try:
             yield change
             change.keep()
         except BaseException:
             change.discard()
+            if not layout.state.exists():  # while nobody else can have it
+                layout.lock.unlink(missing_ok=True)
             raise
+
+
+def campaign_exists(layout: Layout) -> AlreadyExistsError:
+    """Return the error of whoever would make a campaign where there is one.
+
+    Parameters
+    ----------
+    layout : Layout
+        Its paths.
+
+    Returns
+    -------
+    AlreadyExistsError
+        To be raised.
+    """
+    return AlreadyExistsError(
+        f"{layout.root} is a campaign already", code="campaign-exists", hint="Change it with 'stage edit'."
+    )

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stage.campaign.graph_reports import Document
+from stage.campaign.metrics_report import Metrics
 
 __all__ = [
-    "InputDifference", "MetricDifference", "Metrics", "OutputDifference", "QuantaDifference", "RunDifferences", "RunSide",
-    "ValueDifference",
+    "InputDifference", "OutputDifference", "QuantaDifference", "RunDifferences", "RunSide", "ValueDifference",
 ]  # fmt: skip
 
 
@@ -54,22 +54,25 @@ class ValueDifference(Document):
 
 @dataclass(frozen=True)
 class InputDifference(Document):
-    """Datasets of one type that came from outside the runs.
+    """Datasets of one type that came from outside the runs, and were really read.
 
     Parameters
     ----------
     dataset_type : str
         The type.
     n_same, only_old, only_new : int
-        How many both runs took, and how many only one of them.
+        How many both runs read, and how many only one of them.
+    n_offered : int
+        How many of those that only one of them read were offered to the other too.
     data_ids : sequence of mapping
-        Of some that only one of them took.
+        Of some that only one of them read.
     """
 
     dataset_type: str
     n_same: int
     only_old: int
     only_new: int
+    n_offered: int = 0
     data_ids: Sequence[Mapping[str, Any]] = ()
 
 
@@ -106,6 +109,8 @@ class OutputDifference(Document):
         How many of equal data IDs have the same checksum, and how many another.
     only_old, only_new : int
         How many only one of the runs has.
+    n_unknown : int
+        Of how many nobody can tell: the file of one of them is gone, or its checksum was never computed.
     data_ids : sequence of mapping
         Of some that changed, or that only one of the runs has.
     """
@@ -115,49 +120,8 @@ class OutputDifference(Document):
     n_changed: int
     only_old: int
     only_new: int
+    n_unknown: int = 0
     data_ids: Sequence[Mapping[str, Any]] = ()
-
-
-@dataclass(frozen=True)
-class MetricDifference(Document):
-    """A number that a task noted, and that is another one now.
-
-    Parameters
-    ----------
-    task, data_id, key : str
-        Of which quantum, its data ID as compact JSON, and what the number is called.
-    old, new : float
-        Both values.
-    relative : float
-        The difference, by the larger of the two magnitudes.
-    """
-
-    task: str
-    data_id: str
-    key: str
-    old: float
-    new: float
-    relative: float
-
-
-@dataclass(frozen=True)
-class Metrics(Document):
-    """Numbers that tasks noted in the metadata of their quanta.
-
-    Parameters
-    ----------
-    n_compared, n_common : int
-        Of how many quanta the numbers were read, out of how many that are complete in both runs.
-    n_different : int
-        How many of the numbers differ.
-    largest : sequence of MetricDifference
-        Those that differ most.
-    """
-
-    n_compared: int = 0
-    n_common: int = 0
-    n_different: int = 0
-    largest: Sequence[MetricDifference] = ()
 
 
 @dataclass(frozen=True)
@@ -173,7 +137,7 @@ class RunDifferences(Document):
     versions : sequence of ValueDifference
         Versions of packages.
     collections : mapping of str to sequence of int
-        Collections that inputs came from, with how many datasets of it each run took; those that are not the same.
+        Collections that inputs came from, with how many datasets of it each run read; those that are not the same.
     inputs : sequence of InputDifference
         What the runs took from outside, by dataset type.
     quanta : sequence of QuantaDifference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from stage.pipeline.node import TaskNode
     from stage.pipeline.pipeline import Pipeline
 
-__all__ = ["Discrepancy", "begun_with", "check_graph_current", "find_discrepancy", "is_run_of"]
+__all__ = [
+    "Discrepancy", "begun_with", "check_graph_current", "find_discrepancies", "find_discrepancy", "is_run_of", "ways_on",
+]  # fmt: skip
 
 _MAX_TOLD = 200
 """A change of a setting that takes more characters is not quoted: scripts are settings too."""
@@ -46,26 +49,49 @@ class Discrepancy:
     def __str__(self) -> str:
         return f"{self.what}: {self.detail}"
 
-    @property
-    def ways(self) -> str:
-        """What can be done about it."""
-        if not self.same_labels:
-            return "Build the graph again (--rebuild), or run it as it was built (--use-qg-configs)."
-        if self.what == "pipeline":
-            return (
-                "Build the graph again (--rebuild), or, if the settings make no other quanta, run it with the new ones "
-                "(--use-task-configs, or --refresh to look up its datasets again too) or the old ones "
-                "(--use-qg-configs)."
-            )
-        return (
-            "Build the graph again (--rebuild), look up the datasets of the one there is (--refresh), or run it as it "
-            "was built (--use-qg-configs)."
-        )
+
+def ways_on(
+    found: Sequence[Discrepancy], state: CampaignState, command: str = "run", *, is_begun: bool = False
+) -> dict[str, str]:
+    """Say what can be typed about a graph that is not what would be built now.
+
+    Parameters
+    ----------
+    found : sequence of Discrepancy
+        How it differs.
+    state : CampaignState
+        The campaign's.
+    command : {"run", "prep"}, optional
+        What was to be done.
+    is_begun : bool, optional
+        Whether the current run was begun: another graph, or other settings, need a new one.
+
+    Returns
+    -------
+    dict of str to str
+        Command line to what it does; those that cannot help here are left out.
+    """
+    runs = command == "run"
+    fits, inputs = all(one.same_labels for one in found), bool(state.collections.inputs)
+    anew = " --new-run" if is_begun else ""
+    settings = anew if any(one.what == "pipeline" for one in found) else ""
+    rebuild = f"stage run --rebuild{anew}" if runs else "stage build"
+    refresh = f"stage run --refresh{settings}" if runs else "stage qg refresh"
+    ways = {
+        rebuild: (inputs and state.pipeline is not None, "builds it again: always right"),
+        refresh: (inputs and fits, "takes the same quanta, on what the collections hold now"),
+        f"stage {command} --use-task-configs{settings}": (
+            fits and any(one.what == "pipeline" for one in found),
+            "takes the same quanta and inputs, with the settings of the pipeline",
+        ),
+        f"stage {command} --use-qg-configs": (True, "takes it as it was built"),
+    }
+    return {text: meaning for text, (helps, meaning) in ways.items() if helps}
 
 
-def find_discrepancy(
+def find_discrepancies(
     layout: Layout, state: CampaignState, change: Change | None = None
-) -> Discrepancy | None:
+) -> tuple[Discrepancy, ...]:
     """Compare the campaign's graph with what would be built now.
 
     Parameters
@@ -79,10 +105,10 @@ def find_discrepancy(
 
     Returns
     -------
-    Discrepancy or None
-        None if pipeline and names of the input collections are those that the graph was built from. Runs made from
-        that very graph do not count, nor do those that it was built to leave out; and a current run that was begun
-        with the pipeline's settings goes on with them.
+    tuple of Discrepancy
+        Of the pipeline, and of the names of the input collections. Runs made from that very graph do not count, nor do
+        those that it was built to leave out; and a current run that was begun with the pipeline's settings goes on with
+        them.
 
     Raises
     ------
@@ -90,26 +116,68 @@ def find_discrepancy(
         If graph or pipeline cannot be read.
     """
     graph = open_graph(layout, state, change)
-    entry = state.quantum_graph
-    if state.pipeline is not None and not _is_known_same(layout, state, change):
-        pipeline = load_pipeline(layout, state, change).first
-        is_same = pipeline.fingerprint == entry.pipeline_fingerprint
-        if not is_same and not _is_run_with(layout, state, graph, pipeline):
-            return _pipeline_differs(pipeline, graph, is_imported=entry.pipeline_fingerprint is None)
+    found = (_of_pipeline(layout, state, change, graph), _of_inputs(layout, state, graph))
+    return tuple(one for one in found if one is not None)
+
+
+def _of_pipeline(
+    layout: Layout, state: CampaignState, change: Change | None, graph: GraphFile
+) -> Discrepancy | None:
+    if state.pipeline is None or _is_known_same(layout, state, change):
+        return None
+    pipeline = load_pipeline(layout, state, change).first
+    built = state.quantum_graph.pipeline_fingerprint
+    if pipeline.fingerprint == built or _is_run_with(layout, state, graph, pipeline):
+        return None
+    return _pipeline_differs(pipeline, graph, is_imported=built is None)
+
+
+def _of_inputs(layout: Layout, state: CampaignState, graph: GraphFile) -> Discrepancy | None:
     known = graph.header.metadata.get("skip_existing_in", ())
     own = [
         run
         for run in state.collections.runs
         if any(fnmatchcase(run, name) for name in known) or is_run_of(layout, run, graph)
     ]
-    now = tuple(c for c in state.collections.graph_inputs if c not in own)
-    built = tuple(c for c in entry.collections or () if c not in own)
-    if state.collections.inputs and now != built:
-        then = ", ".join(built) or "(imported)"
-        return Discrepancy(
-            "inputs", f"the graph was built from {then}; the campaign now has {', '.join(now)}"
-        )
-    return None
+    collections = state.quantum_graph.collections
+    now = [name for name in state.collections.graph_inputs if name not in own]
+    built = [name for name in collections or () if name not in own]
+    if not state.collections.inputs or now == built:
+        return None
+    has = f"the campaign now has {', '.join(now)}"
+    if collections is None:
+        return Discrepancy("inputs", f"the graph was imported, not built from these collections; {has}")
+    which = "; ".join(_moves(built, now))
+    return Discrepancy("inputs", f"the graph was built from {', '.join(built) or '(none)'}; {has} ({which})")
+
+
+def _moves(built: Sequence[str], now: Sequence[str]) -> Iterable[str]:
+    """Say which collections came, which went, and which are searched at another place."""
+    changes = {
+        "added": [name for name in now if name not in built],
+        "removed": [name for name in built if name not in now],
+    }
+    both = ([name for name in names if name in other] for names, other in ((now, built), (built, now)))
+    changes["moved"] = [name for name, was in zip(*both, strict=True) if name != was]
+    return (f"{what} {', '.join(names)}" for what, names in changes.items() if names)
+
+
+def find_discrepancy(
+    layout: Layout, state: CampaignState, change: Change | None = None
+) -> Discrepancy | None:
+    """Return the first way in which a graph differs from what would be built now.
+
+    Parameters
+    ----------
+    layout, state, change
+        As for `find_discrepancies`.
+
+    Returns
+    -------
+    Discrepancy or None
+        None if it does not.
+    """
+    return next(iter(find_discrepancies(layout, state, change)), None)
 
 
 def _is_known_same(layout: Layout, state: CampaignState, change: Change | None) -> bool:
@@ -178,8 +246,9 @@ def is_run_of(layout: Layout, run: str, graph: GraphFile) -> bool:
 
 def _is_same_graph(own: GraphFile, graph: GraphFile) -> bool:
     # Retargeting and refreshing change id, RUN and rows; the moment of building stays.
-    header = graph.header
-    return own.header.created_ns in (header.created_ns, *header.metadata.get("extends", ()))
+    # Either may be an extension of the other: the campaign can go back to the graph that it extended.
+    ours, theirs = ({g.header.created_ns, *g.header.metadata.get("extends", ())} for g in (own, graph))
+    return own.header.created_ns in theirs or graph.header.created_ns in ours
 
 
 def _pipeline_differs(pipeline: Pipeline, graph: GraphFile, *, is_imported: bool) -> Discrepancy:
@@ -210,7 +279,9 @@ def _settings(mine: TaskNode, theirs: TaskNode) -> list[str]:
     return found or [f"{label}: its code, dimensions or connections changed"]
 
 
-def check_graph_current(layout: Layout, state: CampaignState, change: Change | None = None) -> None:
+def check_graph_current(
+    layout: Layout, state: CampaignState, change: Change | None = None, *, command: str = "run"
+) -> None:
     """Refuse a graph that may be out of date.
 
     Parameters
@@ -221,17 +292,30 @@ def check_graph_current(layout: Layout, state: CampaignState, change: Change | N
         Its state, with a graph.
     change : Change, optional
         A change that is being made, which may have newer files.
+    command : {"run", "prep"}, optional
+        What is to be done with it.
 
     Raises
     ------
     ConflictError
         If pipeline or inputs differ; says which, how, and the ways on.
     """
-    found = find_discrepancy(layout, state, change)
-    if found is not None:
-        raise ConflictError(
-            f"the graph is not what the campaign would build now; {found}",
-            code="graph-discrepant",
-            hint=found.ways,
-            context={"what": found.what, "detail": found.detail},
-        )
+    found = find_discrepancies(layout, state, change)
+    if not found:
+        return
+    run = state.collections.current_run
+    is_begun = run is not None and begun_with(layout, run) is not None
+    ways = ways_on(found, state, command, is_begun=is_begun)
+    said = "; ".join(f"'{text}' {meaning}" for text, meaning in ways.items())
+    raise ConflictError(
+        "the graph is not what the campaign would build now; " + "; ".join(map(str, found)),
+        code="graph-discrepant",
+        hint=f"Say which counts: {said}.",
+        context={
+            "what": found[0].what,
+            "detail": found[0].detail,
+            "same_labels": all(one.same_labels for one in found),
+            "differences": [{"what": one.what, "detail": one.detail} for one in found],
+            "ways": list(ways),
+        },
+    )

@@ -68,6 +68,8 @@ class CleanReport(Document):
         Datasets of those runs, their files, and the bytes of these.
     done : bool
         Whether it was done.
+    history : sequence of int
+        Entries of the history that cannot be gone back to any more.
     """
 
     unstored: Sequence[str] = ()
@@ -79,8 +81,9 @@ class CleanReport(Document):
     files: int = 0
     size_bytes: int = 0
     done: bool = False
+    history: Sequence[int] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.unstored or self.purged or self.chains or self.forgotten)
+        return not (self.unstored or self.purged or self.chains or self.forgotten or self.history)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stage.graph.wanted import GraphWanted
     from sync.repo import Repo
 
-__all__ = ["ensure_fetched", "fetch_graph", "fetch_wanted"]
+__all__ = ["ensure_fetched", "fetch_graph", "fetch_wanted", "is_fetched"]
 
 
 def fetch_graph(change: Change) -> FetchReport:
@@ -91,13 +91,32 @@ def ensure_fetched(change: Change, graph: QuantumGraph) -> None:
         The graph.
     """
     wanted = graph.wanted()
-    if change.layout.staging.is_file():
-        with open_staging(change.layout) as staging, staging.registry.read() as snapshot:
-            if _is_fetched(snapshot, wanted):
-                return
+    if is_fetched(change.layout, wanted):
+        return
     with open_upstream(change.state) as upstream:
         ensure_staging(change, upstream)
         fetch_wanted(change.layout, upstream, wanted)
+
+
+def is_fetched(layout: Layout, wanted: GraphWanted) -> bool:
+    """Tell whether staging has what a graph needs.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths.
+    wanted : GraphWanted
+        What that is.
+
+    Returns
+    -------
+    bool
+        Then upstream is not asked.
+    """
+    if not layout.staging.is_file():
+        return False
+    with open_staging(layout) as staging, staging.registry.read() as snapshot:
+        return _is_fetched(snapshot, wanted)
 
 
 def _is_fetched(snapshot: Snapshot, wanted: GraphWanted) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from registry.errors import ConflictError
+from registry.errors import ConflictError, UsageError
 from stage.campaign.building import build_graph
 from stage.campaign.discrepancy import check_graph_current
 from stage.campaign.graphs import open_graph
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from stage.campaign.change import Change
     from stage.campaign.layout import Layout
     from stage.campaign.run_options import RunOptions
+    from stage.campaign.state import CampaignState
 
-__all__ = ["prepare_graph"]
+__all__ = ["need_pipeline", "prepare_graph"]
 
 
 def prepare_graph(change: Change, options: RunOptions) -> list[str]:
@@ -45,6 +46,8 @@ def prepare_graph(change: Change, options: RunOptions) -> list[str]:
     """
     entry, wanted = change.state.quantum_graph, options.graph
     options.check(has_graph=entry.uri is not None)
+    if options.use_task_configs:
+        need_pipeline(change.state)
     if entry.uri is None or options.rebuild:
         # A build looks everything up: there is nothing to refresh but what it extends.
         extends = wanted.extend_qg and entry.uri is not None
@@ -67,9 +70,30 @@ def prepare_graph(change: Change, options: RunOptions) -> list[str]:
     _write(change, wanted.write_qg, wanted.qg_dot)
     # With the pipeline's tasks it is seen when they are put into the run's graph whether they fit.
     if not (options.use_qg_configs or options.use_task_configs):
-        check_graph_current(change.layout, change.state, change)
+        check_graph_current(change.layout, change.state, change, command=options.command)
     graph = open_graph(change.layout, change.state, change)
     return staleness_notes(change.layout, change.state, graph, ask_upstream=not wanted.offline)
+
+
+def need_pipeline(state: CampaignState) -> None:
+    """Refuse to take tasks from a pipeline that is not there.
+
+    Parameters
+    ----------
+    state : CampaignState
+        The campaign's.
+
+    Raises
+    ------
+    UsageError
+        If it has none.
+    """
+    if state.pipeline is None:
+        raise UsageError(
+            f"--use-task-configs takes the tasks of the pipeline, and campaign '{state.name}' has none",
+            code="no-pipeline",
+            hint="Leave it out, or give a pipeline with -p URI.",
+        )
 
 
 def _check_query(built: str, given: str | None) -> None:

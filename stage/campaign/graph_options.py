@@ -105,6 +105,12 @@ class GraphOptions:
         UsageError
             If one is not valid here; says what it needs.
         """
+        if self.qg_dot == "":
+            raise UsageError(
+                "--qg-dot names no file",
+                code="no-file-name",
+                hint="Name the file of the drawing, or leave the option out.",
+            )
         if not self.refresh and not builds:
             self._need("--trim-existing-in", self.trim_existing_in, why)
             self._need("--allow-empty", self.allow_empty, why)

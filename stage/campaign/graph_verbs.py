@@ -151,7 +151,9 @@ class CampaignGraphs(CampaignWriter):
         with self._changing("qg import", edits) as change:
             return import_graph(change, uri, options)
 
-    def refresh_qg(self, *, fetch: bool = True, **options: Unpack[RefreshOptions]) -> BuildReport:
+    def refresh_qg(
+        self, *, fetch: bool = True, explain: bool = False, **options: Unpack[RefreshOptions]
+    ) -> BuildReport:
         """Look up again what the graph reads: in the current run, past runs and inputs. No quantum is ever added.
 
         The graph takes over the settings of the pipeline, if there is one.
@@ -160,6 +162,8 @@ class CampaignGraphs(CampaignWriter):
         ----------
         fetch : bool, optional
             Whether to fetch what it reads now.
+        explain : bool, optional
+            Whether to tell, and to keep in the graph, what went of which task, and what was found of which dataset type.
         **options
             See `RefreshOptions`.
 
@@ -180,7 +184,7 @@ class CampaignGraphs(CampaignWriter):
         from stage.campaign.refreshing import refresh_graph
 
         with self._changing("qg refresh", {}) as change:
-            return refresh_graph(change, GraphOptions(fetch=fetch, **options))
+            return refresh_graph(change, GraphOptions(fetch=fetch, explain=explain, **options))
 
     def fetch(self) -> FetchReport:
         """Copy into staging the upstream rows that the graph needs.

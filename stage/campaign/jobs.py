@@ -17,8 +17,9 @@ from stage.execution.kept import DEFAULT_LIMIT
 if TYPE_CHECKING:
     from stage.campaign.change import Change
     from stage.execution.progress import ProgressEvent, RunSummary
+    from stage.graph.file.reader import GraphFile
 
-__all__ = ["exec_graph", "merge_campaign", "parse_quanta"]
+__all__ = ["datastore_of", "exec_graph", "merge_campaign", "open_run_graph", "parse_quanta"]
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?\Z")
 
@@ -59,8 +60,26 @@ def parse_quanta(text: str, n_quanta: int) -> list[int]:
     return sorted(chosen)
 
 
-def _datastore_of(graph_uri: str, run: str) -> str:
-    """Return the datastore of the campaign that a run's graph lies in: ``<campaign>/submit/<run>/graph.qg``."""
+def datastore_of(graph_uri: str, run: str) -> str:
+    """Return the datastore of the campaign that a run's graph lies in: ``<campaign>/submit/<run>/graph.qg``.
+
+    Parameters
+    ----------
+    graph_uri : str
+        The graph file.
+    run : str
+        Its RUN.
+
+    Returns
+    -------
+    str
+        Its root.
+
+    Raises
+    ------
+    UsageError
+        If it does not lie in one.
+    """
     folder = Path(graph_uri).absolute().parent
     root = folder.parents[run.count("/") + 1] if run and len(folder.parents) > run.count("/") + 1 else None
     if "://" in graph_uri or root is None or folder != Layout(root).submit(run):
@@ -72,10 +91,41 @@ def _datastore_of(graph_uri: str, run: str) -> str:
     return str(Layout(root).data)
 
 
+def open_run_graph(graph: str) -> GraphFile:
+    """Open the graph of a run.
+
+    Parameters
+    ----------
+    graph : str
+        The graph file.
+
+    Returns
+    -------
+    GraphFile
+        With a RUN.
+
+    Raises
+    ------
+    UsageError
+        If it has none.
+    """
+    from stage.graph.file.reader import GraphFile
+
+    opened = GraphFile.open(graph)
+    if not opened.header.output_run:
+        raise UsageError(
+            f"{graph} has no run yet",
+            code="no-run",
+            hint="Make one: stage prep; then give submit/RUN/graph.qg.",
+        )
+    return opened
+
+
 def exec_graph(
     graph: str,
     *,
-    quanta: str = "all",
+    quanta: str = "",
+    quantum: Sequence[str] = (),
     record: str,
     datastore: str | None = None,
     processes: int = 0,
@@ -96,7 +146,9 @@ def exec_graph(
     graph : str
         A graph with a RUN.
     quanta : str, optional
-        Which, see `parse_quanta`.
+        Which, see `parse_quanta`; all by default.
+    quantum : sequence of str, optional
+        Which, by name in place of numbers: see `stage.campaign.by_hand.named_quanta`.
     record : str
         Where to write what became of them.
     datastore : str, optional
@@ -132,23 +184,25 @@ def exec_graph(
     StageError
         If the graph cannot be read, has no RUN, or the record cannot be written.
     """
+    from stage.campaign.by_hand import named_quanta
     from stage.execution.job import execute_job
-    from stage.graph.file.reader import GraphFile
 
-    opened = GraphFile.open(graph)
+    opened = open_run_graph(graph)
     run = opened.header.output_run
-    if not run:
+    if quanta and quantum:
         raise UsageError(
-            f"{graph} has no run yet",
-            code="no-run",
-            hint="Make one: stage prep; then give submit/RUN/graph.qg.",
+            "which quanta are to be executed is said twice",
+            code="bad-quanta",
+            hint="By number, --quanta 0,3,7-12 or all; or by name, --quantum LABEL:DIMENSION=VALUE.",
         )
-    ordinals = parse_quanta(quanta, opened.layout.n_quanta)
+    ordinals = (
+        named_quanta(graph, quantum) if quantum else parse_quanta(quanta or "all", opened.layout.n_quanta)
+    )
     return execute_job(
         graph,
         ordinals,
         record,
-        datastore or _datastore_of(graph, run),
+        datastore or datastore_of(graph, run),
         processes=processes,
         force=force,
         timeout_s=timeout,

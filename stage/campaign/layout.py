@@ -43,6 +43,11 @@ class Layout:
         return self.root / ".campaign.sources.json"
 
     @property
+    def history(self) -> Path:
+        """What the campaign was after its latest commands."""
+        return self.root / ".campaign.history"
+
+    @property
     def staging(self) -> Path:
         """The staging registry's database."""
         return self.root / "staging.sqlite3"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import NotFoundError, UsageError, nearest
@@ -111,6 +113,7 @@ def why(
     path: Sequence[str] = (),
     runs: Sequence[str] = (),
     layout: Layout | None = None,
+    prov: str | os.PathLike[str] | None = None,
 ) -> Why:
     """Say what a dataset or quantum came from, and what came of it.
 
@@ -132,6 +135,8 @@ def why(
         Runs whose graphs may tell why a dataset is not there, the newest first.
     layout : Layout, optional
         Paths of the campaign that has these graphs.
+    prov : str or path, optional
+        A file that gets the lineage as W3C PROV-JSON.
 
     Returns
     -------
@@ -155,7 +160,8 @@ def why(
     with repo.registry.read() as snapshot:
         if run is not None:
             snapshot.collection(run)
-        question = _Question(repo, snapshot, tuple(directions), depth, run, path, runs, layout)
+        file = None if prov is None else Path(prov)
+        question = _Question(repo, snapshot, tuple(directions), depth, run, path, runs, layout, file)
         return question.of_id(words[0]) if is_id(words[0]) and len(words) == 1 else question.of_name(*words)
 
 
@@ -166,6 +172,7 @@ def why_in_repo(
     down: bool = False,
     depth: int | None = None,
     run: str | None = None,
+    prov: str | os.PathLike[str] | None = None,
 ) -> Why:
     """Ask a repository what something came from, and what came of it, by the provenance that was pushed.
 
@@ -181,6 +188,8 @@ def why_in_repo(
         As for `why`.
     run : str, optional
         As for `why`.
+    prov : str or path, optional
+        As for `why`.
 
     Returns
     -------
@@ -195,7 +204,7 @@ def why_in_repo(
     from sync.repo import Repo
 
     with Repo.open(repo) as opened:
-        return why(opened, *words, up=up, down=down, depth=depth, run=run)
+        return why(opened, *words, up=up, down=down, depth=depth, run=run, prov=prov)
 
 
 @dataclass(frozen=True)
@@ -210,6 +219,7 @@ class _Question:
     path: Sequence[str]
     runs: Sequence[str]
     layout: Layout | None
+    prov: Path | None
 
     def of_id(self, text: str) -> Why:
         wanted = parse_id(text)
@@ -313,7 +323,7 @@ class _Question:
     def _dataset(self, wanted: bytes) -> Why:
         ref = self.snapshot.dataset(wanted)
         trees = self._trees(wanted)
-        maker = self.snapshot.lineage([wanted], depth=1)["quantum_id"].tolist()[:1]
+        maker = self.snapshot.walk([wanted], depth=1).quanta["id"].tolist()[:1]
         return Why(
             "dataset",
             ref.dataset_type.name,
@@ -345,14 +355,14 @@ class _Question:
         )
 
     def _trees(self, wanted: bytes) -> dict[str, LineageTree]:
-        return {
-            name: LineageTree(
-                self.snapshot,
-                self.snapshot.lineage([wanted], up=name == "up", depth=self.depth),
-                up=name == "up",
-            )
-            for name in self.directions
+        walks = {
+            name: self.snapshot.walk([wanted], up=name == "up", depth=self.depth) for name in self.directions
         }
+        if self.prov is not None:
+            from stage.campaign.prov_file import write_prov
+
+            write_prov(self.prov, self.snapshot, walks.values())
+        return {name: LineageTree(self.snapshot, walk, up=name == "up") for name, walk in walks.items()}
 
     def _facts(self, quanta: Columns) -> QuantumFacts:
         row = dict(zip(quanta.names, quanta.rows()[0], strict=True))

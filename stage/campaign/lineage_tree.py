@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,17 +14,13 @@ from registry.model.refs import id_text
 from stage.campaign.graph_reports import Document
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from registry.model.records import Walk
     from registry.registry import Snapshot
 
-    Mask = npt.NDArray[np.bool_]
-
-__all__ = ["REMOVED", "Datasets", "LineageTree", "Quanta", "unique_ids"]
+__all__ = ["REMOVED", "Datasets", "LineageTree", "Quanta"]
 
 REMOVED = "(removed)"
 """The dataset type of what is recorded as read or made, and is no longer there."""
-_QUANTA = ("id", "run", "task", "data_id", "status")
 
 
 @dataclass(frozen=True)
@@ -98,25 +94,11 @@ class _Links(NamedTuple):
     was_read: Array
 
     def of(self, side: str, chosen: Array) -> _Links:
-        there = np.isin(getattr(self, side), chosen)
+        numbers = getattr(self, side)
+        is_chosen = np.zeros(max(numbers.max(initial=-1), chosen.max(initial=-1)) + 1, dtype=np.bool_)
+        is_chosen[chosen] = True
+        there = is_chosen[numbers]
         return _Links(self.quantum[there], self.dataset[there], self.was_read[there])
-
-
-class _Names:
-    """What is known of ids: a number for each, and a few texts for each number."""
-
-    def __init__(self, ids: Sequence[bytes], known: Columns) -> None:
-        self.ids = ids
-        self.number = {each: n for n, each in enumerate(ids)}
-        self._places = np.full(len(ids), -1, dtype=np.int64)
-        self._places[[self.number[i] for i in known["id"].tolist()]] = np.arange(known.n_rows)
-        self._known = known
-
-    def column(self, name: str, numbers: Array, default: str) -> list[str]:
-        places = self._places[numbers]
-        out = np.full(len(numbers), default, dtype=object)
-        out[places >= 0] = self._known[name][places[places >= 0]]
-        return out.tolist()
 
 
 class LineageTree:
@@ -126,45 +108,27 @@ class LineageTree:
     ----------
     snapshot : Snapshot
         Of the registry that was asked.
-    links : Columns
-        `registry.sql.lineage.LINEAGE`.
+    walk : Walk
+        What lies on the ways.
     up : bool
         Whether the way leads to what things came from.
     """
 
-    def __init__(self, snapshot: Snapshot, links: Columns, *, up: bool) -> None:
+    def __init__(self, snapshot: Snapshot, walk: Walk, *, up: bool) -> None:
         self._up = up
         self._snapshot = snapshot
-        quanta = unique_ids(links["quantum_id"])
-        datasets = unique_ids(links["dataset_id"])
-        self._quanta = _Names(quanta, snapshot.quanta_by_id(quanta, _QUANTA))
-        self._datasets = _Names(datasets, snapshot.dataset_types_by_id(datasets))
-        numbered = _Links(
-            np.array([self._quanta.number[i] for i in links["quantum_id"].tolist()], dtype=np.int64),
-            np.array([self._datasets.number[i] for i in links["dataset_id"].tolist()], dtype=np.int64),
-            np.array([r is not False for r in links["was_read"].tolist()], dtype=np.bool_),
+        self._quanta, self._datasets = walk.quanta, walk.datasets
+        self._read, self._made = (
+            _Links(rows["quantum"], rows["dataset"], rows["was_read"]) for rows in (walk.read, walk.made)
         )
-        made = links["made"].astype(np.bool_)
-        self._made = _Links(*(column[made] for column in numbered))
-        self._read = _Links(*(column[~made] for column in numbered))
-        self._shown = np.zeros(len(quanta), dtype=np.bool_)
+        self._tasks = _Kinds(_texts(walk.quanta["run"]), _texts(walk.quanta["task"]))
+        self._types = _Kinds(_texts(walk.datasets["dataset_type"], REMOVED))
+        self._shown = np.zeros(walk.quanta.n_rows, dtype=np.bool_)
 
     @property
     def n_quanta(self) -> int:
         """How many quanta it has."""
-        return len(self._quanta.ids)
-
-    @property
-    def tasks(self) -> list[tuple[str, str]]:
-        """Each run and task that has part in it, sorted."""
-        every = np.arange(self.n_quanta)
-        return sorted(
-            set(
-                zip(
-                    self._quanta.column("run", every, ""), self._quanta.column("task", every, ""), strict=True
-                )
-            )
-        )
+        return self._quanta.n_rows
 
     def of_dataset(self, dataset_id: bytes) -> tuple[Quanta, ...]:
         """Return what made a dataset, or what read it.
@@ -179,7 +143,7 @@ class LineageTree:
         tuple of Quanta
             One a task and run, with all that is behind them.
         """
-        number = self._datasets.number.get(dataset_id)
+        number = self._number(self._datasets, dataset_id)
         return () if number is None else tuple(self._quanta_at(np.array([number])))
 
     def of_quantum(self, quantum_id: bytes) -> tuple[Datasets, ...]:
@@ -195,84 +159,83 @@ class LineageTree:
         tuple of Datasets
             One a dataset type, with all that is behind them.
         """
-        number = self._quanta.number.get(quantum_id)
+        number = self._number(self._quanta, quantum_id)
         if number is None:
             return ()
         self._shown[number] = True
         return tuple(self._datasets_at(np.array([number])))
 
+    @staticmethod
+    def _number(rows: Columns, wanted: bytes) -> int | None:
+        # What the question is about was met first.
+        return next((n for n, each in enumerate(rows["id"].tolist()) if each == wanted), None)
+
     def _quanta_at(self, datasets: Array) -> Iterator[Quanta]:
         towards = self._made if self._up else self._read
         found = unique_values(towards.of("dataset", datasets).quantum)
-        pairs = zip(
-            self._quanta.column("run", found, ""), self._quanta.column("task", found, ""), strict=True
-        )
-        for (run, task), mine in _grouped(found, pairs):
+        for (run, task), mine in self._tasks.grouped(found):
             new = mine[~self._shown[mine]]
             self._shown[new] = True
             behind = tuple(self._datasets_at(new)) if len(new) else ()
             yield Quanta(
-                task, run, len(mine), _counted(self._quanta.column("status", mine, "")),
+                task, run, len(mine), _counted(_texts(self._quanta["status"][mine])),
                 *self._single_quantum(mine), shown_above=not len(new), datasets=behind,
             )  # fmt: skip
 
     def _datasets_at(self, quanta: Array) -> Iterator[Datasets]:
         links = (self._read if self._up else self._made).of("quantum", quanta)
         found = unique_values(links.dataset)
-        was_read = np.isin(found, links.dataset[links.was_read])
-        for kind, mine in _grouped(found, self._datasets.column("dataset_type", found, REMOVED)):
+        was_read = np.zeros(self._datasets.n_rows, dtype=np.bool_)
+        was_read[links.dataset[links.was_read]] = True
+        tasks = {task for (_, task), _ in self._tasks.grouped(quanta)}
+        for (kind,), mine in self._types.grouped(found):
             behind = tuple(self._quanta_at(mine))
-            if not self._up and not behind and _is_own_record(kind, self._quanta.column("task", quanta, "")):
+            if not self._up and not behind and _is_own_record(kind, tasks):
                 continue  # a log tells nothing about where something led to
             yield Datasets(
-                kind, len(mine), _counted(self._datasets.column("run", mine, "")),
-                *self._single_dataset(mine, kind),
-                n_unread=int(np.count_nonzero(~was_read[np.isin(found, mine)])), quanta=behind,
+                kind, len(mine), _counted(_texts(self._datasets["run"][mine])), *self._single_dataset(mine, kind),
+                n_unread=int(np.count_nonzero(~was_read[mine])), quanta=behind,
             )  # fmt: skip
 
     def _single_quantum(self, numbers: Array) -> tuple[str, str]:
         if len(numbers) != 1:
             return "null", ""
-        data_id = self._quanta.column("data_id", numbers, "null")[0]
-        return data_id, id_text(self._quanta.ids[int(numbers[0])])
+        wanted = self._quanta["id"][int(numbers[0])]
+        known = self._snapshot.quanta_by_id([wanted], ("run", "data_id"))["data_id"].tolist()
+        return known[0] if known else "null", id_text(wanted)
 
     def _single_dataset(self, numbers: Array, kind: str) -> tuple[str, str]:
         if len(numbers) != 1:
             return "null", ""
-        wanted = self._datasets.ids[int(numbers[0])]
+        wanted = self._datasets["id"][int(numbers[0])]
         values = None if kind == REMOVED else dict(self._snapshot.dataset(wanted).data_id)
         return json.dumps(values, ensure_ascii=False), id_text(wanted)
 
 
-def unique_ids(column: Array) -> list[bytes]:
-    """Return each id of a column once.
+class _Kinds:
+    """Rows that are grouped by some texts, over and over."""
 
-    Parameters
-    ----------
-    column : numpy.ndarray
-        Ids.
+    def __init__(self, *columns: Sequence[str]) -> None:
+        listed = list(zip(*columns, strict=True))
+        self._kinds = sorted(set(listed))
+        place = {kind: n for n, kind in enumerate(self._kinds)}
+        self._codes = np.fromiter(map(place.__getitem__, listed), np.int64, len(listed))
 
-    Returns
-    -------
-    list of bytes
-        Sorted.
-    """
-    return sorted(set(column.tolist()))
+    def grouped(self, numbers: Array) -> Iterator[tuple[tuple[str, ...], Array]]:
+        """Yield each kind, in order, with the rows that are of it."""
+        codes = self._codes[numbers]
+        for code in unique_values(codes).tolist():
+            yield self._kinds[code], numbers[codes == code]
 
 
-def _is_own_record(kind: str, tasks: Sequence[str]) -> bool:
+def _texts(column: Array, default: str = "") -> list[str]:
+    return [default if value is None else value for value in column.tolist()]
+
+
+def _is_own_record(kind: str, tasks: Collection[str]) -> bool:
     from stage.pipeline.node import LOG, METADATA
 
-    return any(kind == task + ending for task in set(tasks) for ending in (LOG, METADATA))
-
-
-def _grouped(numbers: Array, keys: Any) -> Iterator[tuple[Any, Array]]:
-    """Yield each key, in order, with the numbers that have it."""
-    listed = list(keys)
-    place = {key: n for n, key in enumerate(sorted(set(listed)))}
-    codes = np.fromiter(map(place.__getitem__, listed), np.int64, len(listed))
-    for key, code in place.items():
-        yield key, numbers[codes == code]
+    return any(kind == task + ending for task in tasks for ending in (LOG, METADATA))
 
 
 def _counted(values: Sequence[str]) -> dict[str, int]:

@@ -17,16 +17,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.errors import BusyError, StorageError
+from registry.errors import BusyError, StorageError, UsageError
 
-__all__ = ["Holder", "campaign_lock", "read_holder"]
+__all__ = ["Holder", "campaign_lock", "lock_timeout", "read_holder"]
 
 _log = logging.getLogger(__name__)
 _MAX_BYTES = 1 << 16
+_MOMENT_S = 0.25
+"""So long a lock may be in the way that is no change's: a reader who only looks, a holder about to write its name."""
+_LONGEST_PAUSE_S = 0.2
+_timeout_s: ContextVar[float] = ContextVar("lock_timeout", default=0.0)
 _mine: dict[str, Holder] = {}
 """Locks of this process. A record lock is lost when *any* handle of the file is closed, so while one is held
 this process must not open the file again."""
@@ -55,8 +60,13 @@ class Holder:
     since_ns: int
 
     def __str__(self) -> str:
+        if not self.command:
+            return "another process"
         since = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(self.since_ns / 1e9))
         return f"'{self.command}' (process {self.pid} on {self.host}, since {since})"
+
+
+_NAMELESS = Holder("", 0, "", 0)
 
 
 def _parse(text: str) -> Holder | None:
@@ -65,6 +75,36 @@ def _parse(text: str) -> Holder | None:
         return Holder(**document)
     except (ValueError, TypeError):
         return None
+
+
+@contextmanager
+def lock_timeout(seconds: float) -> Iterator[None]:
+    """Let changes of campaigns made within wait for other commands that hold them.
+
+    Parameters
+    ----------
+    seconds : float
+        Longest wait for one; without this, or with 0, there is none.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Raises
+    ------
+    UsageError
+        If it is no number of seconds.
+    """
+    if not seconds >= 0:
+        raise UsageError(
+            f"one cannot wait {seconds:g} seconds for a lock", code="bad-timeout", hint="Give 0 or more."
+        )
+    before = _timeout_s.set(seconds)
+    try:
+        yield
+    finally:
+        _timeout_s.reset(before)
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -81,58 +121,90 @@ def read_holder(path: Path) -> Holder | None:
         None if nobody does, or it cannot be told.
     """
     with _guard:
-        if str(path) in _mine:
-            return _mine[str(path)]
+        if _key(path) in _mine:
+            return _mine[_key(path)]
         try:
-            handle = os.open(path, os.O_RDWR)
+            handle = os.open(path, os.O_RDONLY)  # others' campaigns can be looked at too
         except OSError:
             return None
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            return _parse(os.read(handle, _MAX_BYTES).decode(errors="replace"))
+            return _named_in(handle)
         else:
             return None
         finally:
             os.close(handle)
 
 
-def _take(path: Path, holder: Holder) -> int | Holder | None:
+def _key(path: Path) -> str:
+    """Return what is the same for all names of a file: a campaign may be reached by a symbolic link."""
+    return os.path.realpath(path)
+
+
+def _named_in(handle: int) -> Holder | None:
+    return _parse(os.pread(handle, _MAX_BYTES, 0).decode(errors="replace"))
+
+
+def _cannot_lock(path: Path, error: OSError, hint: str) -> StorageError:
+    return StorageError(f"cannot lock {path}: {error.strerror or error}", code="cannot-lock", hint=hint)
+
+
+def _take(path: Path, holder: Holder) -> int | Holder:
     """Return a handle with the lock, or who has it."""
     with _guard:
-        if str(path) in _mine:
-            return _mine[str(path)]
+        if _key(path) in _mine:
+            return _mine[_key(path)]
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as exc:
-            raise StorageError(
-                f"cannot lock {path}: {exc.strerror or exc}",
-                code="cannot-lock",
-                hint="The campaign can only be read from here; make one of your own with 'stage clone'.",
-            ) from exc
+            hint = "The campaign can only be read from here; make one of your own with 'stage clone'."
+            raise _cannot_lock(path, exc, hint) from exc
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            other = _parse(os.read(handle, _MAX_BYTES).decode(errors="replace"))
+            other = _try_lock(handle)
+            if other is None and _is_there(path, handle):
+                _write_name(handle, holder)
+                _mine[_key(path)] = holder
+                return handle
+        except OSError as exc:  # a full disk, a file system without locks
             os.close(handle)
-            if exc.errno not in (errno.EACCES, errno.EAGAIN):
-                raise StorageError(f"cannot lock {path}: {exc.strerror or exc}", code="cannot-lock") from exc
-            return other
-        dead = _parse(os.read(handle, _MAX_BYTES).decode(errors="replace"))
-        if dead is not None:
-            _log.warning("healed the lock of %s, which ended without releasing it", dead)
-        try:
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, json.dumps(asdict(holder)).encode(), 0)
-        except OSError as exc:  # a full disk
-            os.close(handle)
-            raise StorageError(f"cannot lock {path}: {exc.strerror or exc}", code="cannot-lock") from exc
-        _mine[str(path)] = holder
-        return handle
+            hint = "Put the campaign on a file system with locks and with room."
+            raise _cannot_lock(path, exc, hint) from exc
+        os.close(handle)
+        return other or _NAMELESS
+
+
+def _try_lock(handle: int) -> Holder | None:
+    """Lock a file; return who has it if somebody has."""
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno not in (errno.EACCES, errno.EAGAIN):
+            raise
+        return _named_in(handle) or _NAMELESS
+    return None
+
+
+def _is_there(path: Path, handle: int) -> bool:
+    """Tell whether a locked file is still the one of that name: who gives up making a campaign removes it."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(handle)
+    return (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)
+
+
+def _write_name(handle: int, holder: Holder) -> None:
+    dead = _named_in(handle)
+    if dead is not None:
+        _log.warning("healed the lock of %s, which ended without releasing it", dead)
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, json.dumps(asdict(holder)).encode(), 0)
 
 
 @contextmanager
-def campaign_lock(path: Path, command: str, timeout_s: float = 0.0) -> Iterator[Holder]:
+def campaign_lock(path: Path, command: str, timeout_s: float | None = None) -> Iterator[Holder]:
     """Hold a campaign against other commands that would change it; readers need no lock.
 
     Parameters
@@ -142,7 +214,7 @@ def campaign_lock(path: Path, command: str, timeout_s: float = 0.0) -> Iterator[
     command : str
         What the holder does, for the others' error messages.
     timeout_s : float, optional
-        Longest wait, in seconds.
+        Longest wait, in seconds; by default that of `lock_timeout`.
 
     Yields
     ------
@@ -157,23 +229,32 @@ def campaign_lock(path: Path, command: str, timeout_s: float = 0.0) -> Iterator[
         If the file cannot be made or locked.
     """
     me = Holder(socket.gethostname(), os.getpid(), command, time.time_ns())
-    began = time.monotonic()
-    while not isinstance(taken := _take(path, me), int):
-        waited_s = time.monotonic() - began
-        # Nameless: a holder about to write its name, or a reader who only looked. Both are gone in a moment.
-        if waited_s >= (timeout_s if taken else max(timeout_s, 0.25)):
-            raise BusyError(
-                f"campaign {path.parent} is held by {taken or 'another process'}",
-                code="campaign-busy",
-                holder=str(taken or ""),
-                waited_s=waited_s,
-                hint="Wait for it to end; its lock goes with it.",
-            )
-        time.sleep(0.02)
+    handle = _wait(path, me, _timeout_s.get() if timeout_s is None else timeout_s)
     try:
         yield me
     finally:
         with _guard:
-            os.ftruncate(taken, 0)
-            _mine.pop(str(path), None)
-            os.close(taken)
+            os.ftruncate(handle, 0)
+            _mine.pop(_key(path), None)
+            os.close(handle)
+
+
+def _wait(path: Path, me: Holder, timeout_s: float) -> int:
+    """Return a handle with the lock as soon as it can be had; say whom it waits for."""
+    began, is_told, pause_s = time.monotonic(), False, 0.02
+    while not isinstance(taken := _take(path, me), int):
+        waited_s = time.monotonic() - began
+        if waited_s >= max(timeout_s, _MOMENT_S):
+            raise BusyError(
+                f"campaign {path.parent} is held by {taken}",
+                code="campaign-busy",
+                holder=str(taken),
+                waited_s=waited_s,
+                hint="Wait for it to end, as with --lock-timeout SECONDS; its lock goes with it.",
+            )
+        if waited_s >= _MOMENT_S and not is_told:
+            _log.warning("waiting for %s to end", taken)
+            is_told = True
+        time.sleep(pause_s)
+        pause_s = min(1.2 * pause_s, _LONGEST_PAUSE_S)
+    return taken

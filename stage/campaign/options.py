@@ -7,7 +7,9 @@ from typing import TypedDict
 
 __all__ = ["DEFINING", "EditOptions"]
 
-DEFINING = ("pipeline", "task", "config", "config_file", "write_pipeline", "input", "prepend_inputs")
+DEFINING = (
+    "pipeline", "task", "config", "config_file", "instrument", "write_pipeline", "input", "prepend_inputs",
+)  # fmt: skip
 """Options that say which tasks there are and what they read: what an imported graph says."""
 
 
@@ -28,8 +30,10 @@ class EditOptions(TypedDict, total=False):
         ``label:name=value`` overrides.
     config_file : sequence of str
         ``label:file`` overrides.
+    instrument : str
+        The instrument whose overrides in the pipeline count.
     write_pipeline : str
-        Where to write the pipeline, which is then used from there.
+        Where to write the whole pipeline, which is then used from there; ``pipeline.yaml`` in the campaign if it is empty.
     input : sequence of str
         Input collections in search order; each may hold several, separated by commas.
     prepend_inputs : bool
@@ -50,6 +54,7 @@ class EditOptions(TypedDict, total=False):
     task: Sequence[str]
     config: Sequence[str]
     config_file: Sequence[str]
+    instrument: str
     write_pipeline: str
     input: Sequence[str]
     prepend_inputs: bool

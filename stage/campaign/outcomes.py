@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from registry.errors import IntegrityError, NotFoundError, StageError
 from registry.model.records import QuantumStatus
 from stage.campaign.reports import Failure, TaskCounts
@@ -112,13 +110,7 @@ def task_counts(snapshot: Snapshot, run: str, planned: Mapping[str, int]) -> Tas
     """
     counts: dict[str, dict[str, int]] = {label: {} for label in planned}
     if has_collection(snapshot, run):
-        rows = snapshot.quanta([run])
-        pairs = np.array(
-            [f"{t}\0{s}" for t, s in zip(rows["task"].tolist(), rows["status"].tolist(), strict=True)],
-            dtype=object,
-        )
-        for pair, n in zip(*np.unique(pairs.astype(str), return_counts=True), strict=True):
-            task, status = str(pair).split("\0")
+        for task, status, n in snapshot.count_outcomes(run).rows(("task", "status", "n")):
             counts.setdefault(task, {})[status] = int(n)
     for label, total in planned.items():
         missing = total - sum(counts[label].values())
@@ -148,6 +140,7 @@ def failures_of(snapshot: Snapshot, run: str, limit: int | None = None) -> tuple
     """
     if not has_collection(snapshot, run):
         return [], 0
-    rows = snapshot.quanta([run], status=[QuantumStatus.FAILED])
-    listed = sorted(rows.rows(("task", "data_id", "message")), key=by_data_id)
+    names = ("task", "data_id", "message")
+    rows = snapshot.quanta([run], status=[QuantumStatus.FAILED], names=names)
+    listed = sorted(rows.rows(names), key=by_data_id)
     return [Failure(t, d, m or "") for t, d, m in listed[:limit]], len(listed)

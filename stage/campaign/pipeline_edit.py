@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from registry.errors import PipelineError, StageError, UsageError
 from stage.campaign.layout import Layout, absolute_uri
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["edit_document", "edit_pipeline", "has_pipeline_edits"]
 
-_CHANGING = ("pipeline", "task", "config", "config_file", "write_pipeline")
+_EDITING = ("task", "config", "config_file", "instrument")
+_CHANGING = ("pipeline", *_EDITING, "write_pipeline")
 Document = dict[str, Any]
 
 
@@ -35,7 +37,7 @@ def has_pipeline_edits(options: EditOptions) -> bool:
     bool
         Whether `edit_pipeline` would look at one of them.
     """
-    return any(options.get(name) for name in _CHANGING)
+    return any(options.get(name) for name in _CHANGING) or options.get("write_pipeline") is not None
 
 
 def _split(text: str, separator: str, form: str) -> tuple[str, str]:
@@ -57,14 +59,14 @@ def _task(document: Document, label: str) -> Document:
 def edit_document(
     document: Document, options: EditOptions, place: Callable[[str], str] = absolute_uri
 ) -> Document:
-    """Apply ``-t``, ``-c`` and ``-C`` to the document of a local pipeline.
+    """Apply ``-t``, ``-c``, ``-C`` and ``--instrument`` to the document of a local pipeline.
 
     Parameters
     ----------
     document : dict
         The YAML document.
     options : EditOptions
-        ``task``, ``config``, ``config_file``; others are ignored.
+        ``task``, ``config``, ``config_file``, ``instrument``; others are ignored.
     place : callable, optional
         Says how a file is named in the document.
 
@@ -102,9 +104,18 @@ def edit_document(
             below = inner
         below[last] = parse_value(setting.text)
         body["config"] = config
+    if options.get("instrument"):
+        document["instrument"] = options["instrument"]
     if not document["tasks"]:
         del document["tasks"]
     return document
+
+
+def _location(given: str) -> str:
+    """Return where a pipeline is that a person names; a function of a module is one of its file."""
+    from stage.pipeline.python_pipeline import python_location
+
+    return absolute_uri(python_location(given))
 
 
 def edit_pipeline(change: Change, state: CampaignState, options: EditOptions) -> CampaignState:
@@ -117,7 +128,7 @@ def edit_pipeline(change: Change, state: CampaignState, options: EditOptions) ->
     state : CampaignState
         The state so far.
     options : EditOptions
-        ``pipeline``, ``task``, ``config``, ``config_file``, ``write_pipeline``; others are ignored.
+        ``pipeline``, ``task``, ``config``, ``config_file``, ``instrument``, ``write_pipeline``; others are ignored.
 
     Returns
     -------
@@ -137,12 +148,13 @@ def edit_pipeline(change: Change, state: CampaignState, options: EditOptions) ->
     if not has_pipeline_edits(options):
         return state
     layout = change.layout
-    uri = absolute_uri(options["pipeline"]) if options.get("pipeline") else None
+    uri = _location(options["pipeline"]) if options.get("pipeline") else None
     if uri is not None:
         uri = layout.relative(uri)
     local = layout.relative(str(layout.pipeline))
     is_local = (state.pipeline or "").partition("#")[0] == local
-    edits = any(options.get(name) for name in ("task", "config", "config_file"))
+    options = _needed(change, state, options, uri)
+    edits = any(options.get(name) for name in _EDITING)
     if uri in (state.pipeline, local) and is_local:
         uri = None  # it is the local one already
     if not is_local and not edits and state.pipeline in (None, uri):
@@ -157,7 +169,7 @@ def edit_pipeline(change: Change, state: CampaignState, options: EditOptions) ->
         # A selection of the local pipeline's own tasks stays; an external one's is in the import.
         state = replace(state, pipeline=state.pipeline if is_local else local)
     try:
-        _check(change, state)
+        _check(change, state, options.get("instrument"))
     except PipelineError as exc:
         if exc.code != "imported-twice" or uri is None:
             raise
@@ -167,8 +179,8 @@ def edit_pipeline(change: Change, state: CampaignState, options: EditOptions) ->
             code=exc.code,
             hint="Leave -p out; for another pipeline make another campaign, or edit what 'stage status' names.",
         ) from exc
-    if options.get("write_pipeline"):
-        state = _write_elsewhere(change, state, options["write_pipeline"])
+    if options.get("write_pipeline") is not None:
+        state = _write_elsewhere(change, state, options["write_pipeline"] or str(layout.pipeline))
     return state
 
 
@@ -197,12 +209,46 @@ def _dump(document: Document) -> bytes:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
 
 
-def _check(change: Change, state: CampaignState) -> None:
+def _needed(change: Change, state: CampaignState, options: EditOptions, uri: str | None) -> EditOptions:
+    """Leave ``--instrument`` out where the pipeline has that instrument already: it stays as it is."""
+    name, known = options.get("instrument"), state.pipeline or uri
+    if not name or (known is None and options.get("task")):
+        return options
+    if known is None:
+        raise UsageError(
+            f"campaign '{state.name}' has no pipeline that could have settings for instrument '{name}'",
+            code="no-pipeline",
+            hint="Give one with -p URI.",
+        )
+    # What is added to a pipeline may be for another: then the instrument has to be said.
+    if uri not in (None, known) or _instrument_of(change.layout, known) != name:
+        return options
+    rest = {**options}
+    del rest["instrument"]
+    return cast("EditOptions", rest)
+
+
+def _instrument_of(layout: Layout, uri: str) -> str | None:
+    """Return the instrument of a pipeline as it is; what is wrong with it, this command may mend."""
+    from stage.pipeline.load import load_definition
+
+    with suppress(StageError):
+        return load_definition(layout.resolve(uri)).instrument
+    return None
+
+
+def _check(change: Change, state: CampaignState, instrument: str | None) -> None:
     """Load what the pipeline would be, naming the file as it will be called."""
     from stage.campaign.graphs import load_pipeline
 
     try:
-        load_pipeline(change.layout, state, change)
+        pipeline = load_pipeline(change.layout, state, change)
+        if instrument and instrument not in pipeline.instruments:
+            raise PipelineError(
+                f"the pipeline has no settings for any instrument, so none for '{instrument}'",
+                code="unknown-instrument",
+                hint="Write them in the pipeline file, under 'instruments:'.",
+            )
     except StageError as exc:
         final = change.layout.pipeline
         exc.message = exc.message.replace(str(change.current(final)), str(final))
@@ -225,6 +271,9 @@ def _write_elsewhere(change: Change, state: CampaignState, target: str) -> Campa
         search_path = _search_path(pipeline.search_path, Path(uri).parent, change.layout.root)
         text = definition_yaml(replace(pipeline.definition, search_path=search_path))
         change.write(Path(uri), text.encode())
+    local = change.layout.pipeline
+    if uri != str(local) and (passing := change.current(local)) != local:
+        passing.unlink()  # it has only led to what is written: what is there stays as it is
     return replace(state, pipeline=change.layout.relative(uri))
 
 

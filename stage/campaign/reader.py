@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from registry.errors import NotFoundError
-from stage.campaign import graphs, history, questions, reading, status
-from stage.campaign.files import write_atomically
+from registry.errors import NotFoundError, UsageError
+from stage.campaign import graphs, history, outcomes, questions, reading
 from stage.campaign.layout import Layout, find_campaign
 from stage.campaign.repositories import open_staging, open_upstream
 from stage.campaign.state import CampaignState, load_state
@@ -18,7 +17,7 @@ from stage.campaign.state import CampaignState, load_state
 if TYPE_CHECKING:
     from registry.model.columns import Columns
     from registry.queries.results import Result
-    from stage.campaign.reports import DatasetContent, GraphReport, HistoryEntry, LogEntry, StatusReport
+    from stage.campaign.reports import DatasetContent, GraphReport, HistoryEntry, LogEntry
     from stage.graph.file.reader import GraphFile
     from sync.repo import Repo
 
@@ -184,21 +183,6 @@ class CampaignReader:
         pipeline = graphs.load_pipeline(self.layout, self.state)
         return draw(pipeline, format, title=f"Pipeline of campaign '{self.state.name}'")
 
-    def status(self, *, upstream: bool = False) -> StatusReport:
-        """Say where the campaign stands.
-
-        Parameters
-        ----------
-        upstream : bool, optional
-            Whether to ask upstream too: if the inputs hold something else than when the graph was built.
-
-        Returns
-        -------
-        StatusReport
-            Plain values.
-        """
-        return status.campaign_status(self.layout, self.state, ask_upstream=upstream)
-
     def query(self, what: str, *names: str, upstream: bool = False, **options: Any) -> Columns:
         """Put one question to the campaign's staging, or to its upstream.
 
@@ -294,6 +278,7 @@ class CampaignReader:
         tail: int | None = None,
         attempts: bool = False,
         data_query: str = "",
+        follow: Callable[[str], None] | None = None,
     ) -> list[LogEntry]:
         """Read the logs of a run's quanta.
 
@@ -302,31 +287,58 @@ class CampaignReader:
         *words : str
             A task's label, and ``dimension=value`` words.
         failed : bool, optional
-            Only quanta that failed.
+            Only quanta that failed, and those that were running when the run ended.
         run : str, optional
-            Which run; the newest by default.
+            Which run; the newest by default. One that is not in staging is looked for upstream.
         tail : int, optional
             Only the last lines of each, so many.
         attempts : bool, optional
             Earlier attempts too.
         data_query : str, optional
             Expression that their data IDs fulfil; one that tells nothing of what it asks for does not.
+        follow : callable, optional
+            Called with each line as it is written, until nobody changes the campaign any more, in place of all else.
 
         Returns
         -------
         list of LogEntry
-            By task and data ID.
+            By task and data ID; none where they were followed.
 
         Raises
         ------
         NotFoundError
             If nothing was run yet, or there is no such run or task.
+        UsageError
+            If logs are to be followed that were written already.
         """
+        from stage.campaign.following import follow_logs
+        from stage.campaign.lost_logs import logs_of
+
+        if follow is not None:
+            if failed or attempts or data_query:
+                raise UsageError(
+                    "logs that are followed are those of quanta that run now, whatever becomes of them",
+                    code="contradicting-options",
+                    hint="Leave --follow out, or --failed, --attempts and -d.",
+                )
+            follow_logs(self.layout, run or self._newest_run(), words, follow, tail=tail)
+            return []
+        name = run or self._newest_run()
+        asked: dict[str, Any] = {
+            "failed": failed,
+            "tail": tail,
+            "attempts": attempts,
+            "data_query": data_query,
+        }
         with open_staging(self.layout) as staging:
-            return reading.read_logs(
-                staging, run or self._newest_run(), *words, failed=failed, tail=tail, attempts=attempts,
-                data_query=data_query,
-            )  # fmt: skip
+            if self._has(staging, name):
+                return logs_of(staging, self.layout, name, *words, **asked)
+        with open_upstream(self.state) as theirs:
+            return reading.read_logs(theirs, name, *words, **asked)
+
+    def _has(self, repo: Repo, run: str) -> bool:
+        with repo.registry.read() as snapshot:
+            return outcomes.has_collection(snapshot, run)
 
     def _newest_run(self) -> str:
         runs = self.state.collections.runs
@@ -336,53 +348,17 @@ class CampaignReader:
             )
         return runs[0]
 
-    def history(self) -> list[HistoryEntry]:
+    def history(self, *, verbose: bool = False) -> list[HistoryEntry]:
         """List the commands that changed the campaign.
+
+        Parameters
+        ----------
+        verbose : bool, optional
+            Whether to tell what became of each line of the pipeline's files.
 
         Returns
         -------
         list of HistoryEntry
-            In order; they begin with the one that made the staging registry.
+            In order.
         """
-        return history.read_history(self.layout)
-
-    def report(
-        self,
-        *runs: str,
-        html: StrPath | None = None,
-        facts: Mapping[str, str] | None = None,
-        pictures: Sequence[Any] = (),
-    ) -> Any:
-        """Summarise what became of runs, and write it as one HTML page.
-
-        Parameters
-        ----------
-        *runs : str
-            Which; the newest by default.
-        html : str or path, optional
-            File for the page.
-        facts : mapping of str to str, optional
-            Further lines for the page.
-        pictures : sequence of stage.report.picture.Picture, optional
-            Pictures for the page.
-
-        Returns
-        -------
-        stage.report.summary.RunReport
-            The figures.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such run.
-        """
-        from stage.report.html import render
-        from stage.report.summary import summarise
-
-        chosen = runs or (self._newest_run(),)
-        with open_staging(self.layout) as staging, staging.registry.read() as snapshot:
-            found = summarise(snapshot.quanta(list(chosen)), chosen)
-        if html is not None:
-            page = render(found, f"Report of campaign '{self.state.name}'", facts=facts, pictures=pictures)
-            write_atomically(Path(html), page.encode())
-        return found
+        return history.read_history(self.layout, verbose=verbose)

@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import NotFoundError, StageError, UsageError, nearest
 from registry.model.data_id import parse_assignments, typed_assignments
-from registry.model.records import QuantumStatus
+from registry.model.records import Artifact, QuantumStatus
 from registry.model.refs import parse_id
 from stage.campaign.edit import split_names
 from stage.campaign.files import write_atomically
 from stage.campaign.log_choice import chosen_by_query
 from stage.campaign.outcomes import by_data_id
 from stage.campaign.reports import DatasetContent, LogEntry
+from stage.pipeline.node import LOG
 
 if TYPE_CHECKING:
-    from registry.model.records import Artifact
     from registry.registry import Snapshot
     from sync.repo import Repo
 
 __all__ = ["get_dataset", "is_id", "read_logs"]
 
 _ID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\Z")
-_LOG_CONNECTION = "_log"
 
 
 def is_id(text: str) -> bool:
@@ -92,7 +91,11 @@ def get_dataset(
             ref = found
         artifact = snapshot.artifact(ref.id)
     if artifact is None:
-        raise NotFoundError(f"{ref} has no artifact", code="no-artifact")
+        raise NotFoundError(
+            f"{ref} is known, and its file was removed",
+            code="no-artifact",
+            hint="It was ephemeral, or its run was unstored: run again what makes it, with --keep.",
+        )
     if output is not None:
         write_atomically(Path(output), read_bytes(repo.datastore.locate(artifact.uri)))
         return DatasetContent(ref, b"")
@@ -164,26 +167,22 @@ def read_logs(
     chosen = parse_assignments([w for w in words if "=" in w])
     with repo.registry.read() as snapshot:
         snapshot.collection(run)
-        quanta = snapshot.quanta(
-            [run], task=labels[0] if labels else None, status=[QuantumStatus.FAILED] if failed else None
-        )
+        asked: dict[str, Any] = {"task": labels[0] if labels else None, "data_id": chosen}
+        quanta = snapshot.quanta([run], status=[QuantumStatus.FAILED] if failed else None, **asked)
         if labels and not quanta.n_rows:
             _check_label(snapshot, run, labels[0])
         _check_dimensions(chosen, snapshot.universe.dimension_names)
         if data_query.strip():
             quanta = chosen_by_query(snapshot, quanta, data_query)
-        links = snapshot.lineage(quanta["id"].tolist(), depth=0)
-        is_log = links["connection"] == _LOG_CONNECTION
-        log_of = dict(
-            zip(links["quantum_id"][is_log].tolist(), links["dataset_id"][is_log].tolist(), strict=True)
-        )
-        every = snapshot.quanta([run], latest=False) if attempts else quanta
+        logs = snapshot.artifacts_of_quanta(quanta["id"].tolist(), LOG)
+        log_of = {row[0]: Artifact(*row[1:]) for row in logs.rows()}
+        every = snapshot.quanta([run], latest=False, **asked) if attempts else quanta
         tried = _by_quantum(every.rows(("id", "attempt", "status", "message")))
         entries = []
         for row in sorted(quanta.rows(("task", "data_id", "status", "id", "attempt")), key=by_data_id):
             task, data_id, last, quantum, attempt = row
             if _matches(data_id, chosen):
-                artifact = snapshot.artifact(log_of[quantum]) if quantum in log_of else None
+                artifact = log_of.get(quantum)
                 for number, status, message in tried[quantum]:
                     found = _log_of_attempt(artifact, (last, attempt), (status, number))
                     entries.append((task, data_id, status, message or "", found, number))
@@ -212,7 +211,7 @@ def _log_of_attempt(last: Artifact | None, of: tuple[str, int], wanted: tuple[st
 
 
 def _check_label(snapshot: Snapshot, run: str, label: str) -> None:
-    known = set(snapshot.quanta([run])["task"].tolist())
+    known = set(snapshot.count_outcomes(run)["task"].tolist())
     if label not in known:
         raise NotFoundError(
             f"run '{run}' has no quanta of a task '{label}'", code="no-such-task", hint=nearest(label, known)

@@ -14,6 +14,8 @@ from stage.campaign.graphs import open_graph
 from stage.campaign.placing import graph_path, place_graph
 from stage.campaign.repositories import open_both
 from stage.campaign.staleness import read_digests
+from stage.campaign.step_graphs import Elsewhere
+from stage.campaign.steps import StepPlan
 
 if TYPE_CHECKING:
     from stage.campaign.change import Change
@@ -77,7 +79,8 @@ def refresh_graph(change: Change, options: GraphOptions) -> BuildReport:
     change.state = replace(change.state, quantum_graph=entry)
     if sources is not None:
         change.write(layout.sources, sources)
-    return BuildReport(report, seconds, fetched, found)
+    told = graph.header.metadata.get("explanation") if options.explain else None
+    return BuildReport(report, seconds, fetched, found, told)
 
 
 def refreshed_graph(
@@ -142,30 +145,38 @@ def _refresh(
     from stage.graph.changing.refresh import refresh
 
     c = change.state.collections
+    trim = category_collections(c, options.trim_existing_in)
+    has_steps = bool(StepPlan.of(graph.header).labels)
     found = refresh(
         graph,
         view,
         input_collections=c.graph_inputs,
         skip_run=c.current_run or "",
-        trim_existing_in=category_collections(c, options.trim_existing_in),
+        trim_existing_in=trim,
         allow_pruning=options.allow_pruning,
-        allow_empty=options.allow_empty,
+        # A first step that is done says nothing of those that follow.
+        allow_empty=options.allow_empty or has_steps,
+        explain=options.explain,
     )
     report = RefreshReport(
         dict(found.resolved), _some(found.replaced), _some(found.unresolved), found.trimmed, found.pruned
     )
-    return _as_of(found.graph, graph), report
+    return _as_of(found.graph, graph, trim), report
 
 
 def _some(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: n for name, n in counts.items() if n}
 
 
-def _as_of(graph: QuantumGraph, before: QuantumGraph) -> QuantumGraph:
-    """Return a refreshed graph as one that a run made from the old one is still a run of."""
+def _as_of(graph: QuantumGraph, before: QuantumGraph, trim: tuple[str, ...] = ()) -> QuantumGraph:
+    """Return a refreshed graph as one that a run made from the old one is still a run of.
+
+    It remembers what it was trimmed of: the graphs of later steps, which are built when it has run, will be so too.
+    """
     from stage.graph.changing.retask import with_header
 
-    return with_header(graph, created_ns=before.header.created_ns)
+    noted = Elsewhere.of(before.header).besides(Elsewhere(trim=trim))
+    return with_header(graph, created_ns=before.header.created_ns, metadata=noted)
 
 
 def _refresh_current_run(change: Change, view: View, options: GraphOptions) -> None:

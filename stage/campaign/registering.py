@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,9 @@ class _OneSide:
 
     def dataset_type(self, name: str) -> DatasetType:
         return self.snapshot.dataset_type(name)
+
+    def dataset_types(self, names: Sequence[str]) -> Mapping[str, DatasetType]:
+        return self.snapshot.known_types(names)
 
 
 def register_dataset_types(repo: str, pipeline: str) -> RegisteredTypes:
@@ -138,6 +141,7 @@ def register_campaign_types(
 def _nodes(change: Change, *, use_qg_configs: bool, use_task_configs: bool) -> Sequence[TaskNode]:
     """Choose who says what the dataset types are: the pipeline, or the graph."""
     from stage.campaign.discrepancy import find_discrepancy
+    from stage.campaign.graph_choice import need_pipeline
 
     state = change.state
     if state.pipeline is None and state.quantum_graph.uri is None:
@@ -145,14 +149,17 @@ def _nodes(change: Change, *, use_qg_configs: bool, use_task_configs: bool) -> S
             f"campaign '{state.name}' has neither a pipeline nor a graph", code="no-pipeline",
             hint="Give it a pipeline: stage edit -p URI.",
         )  # fmt: skip
-    if state.pipeline is None or (use_qg_configs and state.quantum_graph.uri is not None):
+    if use_task_configs:
+        need_pipeline(state)
+    if state.pipeline is None or use_qg_configs:
         return open_graph(change.layout, state, change).tasks
     if state.quantum_graph.uri is not None and not use_task_configs:
         found = find_discrepancy(change.layout, state, change)
         if found is not None and found.what == "pipeline":
             raise ConflictError(
                 f"the graph is not what the pipeline says now; {found}", code="graph-discrepant",
-                hint="Say whose dataset types: --use-qg-configs or --use-task-configs.",
+                hint="Say whose dataset types: 'stage register-dataset-types --use-qg-configs' takes the graph's, "
+                "'stage register-dataset-types --use-task-configs' the pipeline's.",
                 context={"what": found.what, "detail": found.detail},
             )  # fmt: skip
     return load_pipeline(change.layout, state, change).nodes

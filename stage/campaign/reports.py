@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildReport", "DatasetContent", "Failure", "FetchReport", "GraphReport", "HistoryEntry", "LogEntry",
-    "PushReport", "RunReport", "RunStatus", "StatusReport",
+    "PushReport", "RunReport",
 ]  # fmt: skip
 
 TaskCounts = Mapping[str, Mapping[str, int]]
@@ -76,6 +76,10 @@ class RunReport(Document):
         Steps of the pipeline whose graphs are still to be built.
     dropped : DropReport, optional
         Runs whose place it took.
+    removed, removed_bytes : int
+        Number of ephemeral files that went, and their bytes.
+    until : str
+        The task or step after which it was stopped, as asked; empty otherwise.
     """
 
     run: str
@@ -89,6 +93,9 @@ class RunReport(Document):
     notes: Sequence[str] = ()
     steps_left: Sequence[str] = ()
     dropped: DropReport = field(default_factory=lambda: DropReport(()))
+    removed: int = 0
+    removed_bytes: int = 0
+    until: str = ""
 
     @property
     def complete(self) -> bool:
@@ -96,83 +103,6 @@ class RunReport(Document):
         return not self.steps_left and all(
             not n or status in QuantumStatus.COMPLETE for c in self.tasks.values() for status, n in c.items()
         )
-
-
-@dataclass(frozen=True)
-class RunStatus(Document):
-    """One run of a campaign, as `status` tells it.
-
-    Parameters
-    ----------
-    name : str
-        The RUN.
-    place : {"current", "past"}
-        Where it is in the stack.
-    tasks : mapping
-        As in `RunReport`.
-    failures : sequence of Failure
-        The failed quanta.
-    n_failures : int
-        How many there are, of which `failures` may be the first few.
-    push : str
-        ``pushed``, ``to push``, ``nothing done``, or ``unknown``.
-    steps_left : sequence of str
-        Steps of the pipeline whose graphs are still to be built.
-    """
-
-    name: str
-    place: str
-    tasks: TaskCounts
-    failures: Sequence[Failure] = ()
-    n_failures: int = 0
-    push: str = "unknown"
-    steps_left: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class StatusReport(Document):
-    """Where a campaign stands.
-
-    Parameters
-    ----------
-    name, doc, directory, upstream : str
-        What it is, where, and of which repository.
-    pipeline : str or None
-        Its pipeline.
-    collections : mapping
-        ``inputs``, ``chain``, ``stack``.
-    graph : GraphReport or None
-        Its graph, if there is one.
-    graph_problem : str
-        Why the graph would not be run as it is; empty if it would.
-    graph_notes : sequence of str
-        What else has changed since it was built.
-    runs : sequence of RunStatus
-        The newest first.
-    staging : mapping of str to int
-        Numbers of ``datasets`` and ``runs`` in staging; empty if there is none yet.
-    staging_problem : str
-        Why there is no staging although there was; empty otherwise.
-    holder : str
-        Who is changing the campaign; empty if nobody is.
-    next_commands : sequence of str
-        What can be done next.
-    """
-
-    name: str
-    doc: str
-    directory: str
-    upstream: str
-    pipeline: str | None
-    collections: Mapping[str, Any]
-    graph: GraphReport | None
-    graph_problem: str = ""
-    graph_notes: Sequence[str] = ()
-    runs: Sequence[RunStatus] = ()
-    staging: Mapping[str, int] = field(default_factory=dict)
-    staging_problem: str = ""
-    holder: str = ""
-    next_commands: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,13 +191,19 @@ class HistoryEntry(Document):
     command : str
         The command.
     change : mapping
-        Field of the state to its old and new value.
+        Field of the state, or setting, to its old and new value; ``quanta`` to the graph's by task.
+    kept : bool
+        Whether the campaign can be brought back to what it was then.
+    diff : mapping of str to str
+        Files of the pipeline to what became of their lines, if that was asked for.
     """
 
     position: int
     at_ns: int
     command: str
     change: Mapping[str, Sequence[Any]]
+    kept: bool = False
+    diff: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def open_upstream(state: CampaignState, *, writable: bool = False) -> Iterator[R
         raise type(exc)(
             f"the upstream repository of campaign '{state.name}' cannot be reached: {exc.message}",
             code="upstream-unreachable",
-            hint="Check that it is there and mounted; what was cloned can be used without it.",
+            hint="Check its path, and that it is mounted; what was cloned before can be used without it.",
         ) from exc
     try:
         yield repo

@@ -11,6 +11,7 @@ from stage.campaign.categories import category_collections, check_category
 from stage.campaign.discrepancy import begun_with
 from stage.campaign.graphs import load_pipeline, open_graph
 from stage.campaign.repositories import open_both
+from stage.campaign.step_graphs import Elsewhere
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def graph_of_run(change: Change, run: str, options: RunOptions) -> tuple[Quantum
         raise ConflictError(
             f"run '{run}' was begun with another graph",
             code="run-graph-differs",
-            hint="Begin a new run: stage run --new-run.",
+            hint="Give the same command --new-run too, or --replace to drop that run.",
         )
     nodes = pipeline.nodes if options.use_task_configs and pipeline is not None else source.tasks
     _check_settings(run, own, nodes, None if options.use_qg_configs else pipeline)
@@ -102,7 +103,7 @@ def _check_settings(run: str, own: GraphFile, nodes: Sequence[TaskNode], pipelin
     raise ConflictError(
         f"run '{run}' was begun with other settings of {', '.join(changed) or 'its tasks'}",
         code="run-graph-differs",
-        hint="Begin a new run: stage run --new-run.",
+        hint="Give the same command --new-run too, or --replace to drop that run.",
         context={"tasks": changed},
     )
 
@@ -112,7 +113,8 @@ def _extended(own: QuantumGraph, more: QuantumGraph) -> QuantumGraph:
     from stage.graph.changing.extend import extend
     from stage.graph.changing.retask import with_header
 
-    return with_header(extend(own, more), created_ns=more.header.created_ns)
+    left_out = Elsewhere.of(own.header).besides(Elsewhere.of(more.header))
+    return with_header(extend(own, more), created_ns=more.header.created_ns, metadata=left_out)
 
 
 def save_run_graph(change: Change, graph: QuantumGraph) -> None:
@@ -213,4 +215,7 @@ def leave_out_done(
         open_view(change.state, *sides) as view,
     ):
         found = leave_out(graph, view, existing_in=elsewhere)
-    return with_header(found.graph, created_ns=graph.header.created_ns), found.trimmed
+    # The graphs of later steps are made by what the first one's says.
+    noted = Elsewhere.of(graph.header).besides(Elsewhere(skip=tuple(elsewhere)))
+    created = graph.header.created_ns
+    return with_header(found.graph, created_ns=created, metadata=noted), found.trimmed

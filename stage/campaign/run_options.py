@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from registry.errors import UsageError
 from stage.campaign.categories import check_category
 from stage.campaign.drop_report import DropMode, drop_mode
 from stage.campaign.graph_options import GraphOptions
+from stage.campaign.scoping import ScopeOptions
 from stage.execution.allowance import Allowance, check_resources
 from stage.execution.debugger import check_debugger
 from stage.execution.kept import DEFAULT_LIMIT
@@ -102,6 +103,13 @@ class RunOptions:
         Command in which workers are started.
     pdb : bool, optional
         Open a debugger at the first failure.
+    ephemeral, keep : sequence of str, optional
+        Dataset types that are ephemeral besides those of which the pipeline says so, and those that are not; patterns
+        allowed.
+    scope : ScopeOptions, optional
+        What of it is executed now.
+    command : {"run", "prep"}, optional
+        What is being done, for what is said of other ways to do it.
     """
 
     new_run: bool = False
@@ -122,6 +130,10 @@ class RunOptions:
     allowance: Allowance | None = None
     wrap: str = ""
     pdb: bool = False
+    ephemeral: Sequence[str] = ()
+    keep: Sequence[str] = ()
+    scope: ScopeOptions = field(default_factory=ScopeOptions)
+    command: str = "run"
 
     @property
     def workers(self) -> int:

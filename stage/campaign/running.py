@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from registry.errors import ConflictError
+from stage.campaign.deciding import decide_run
 from stage.campaign.drop_report import DropReport
-from stage.campaign.dropping import execute_drop, plan_drop
+from stage.campaign.dropping import execute_drop
+from stage.campaign.ephemeral import choose_ephemeral, may_remove
 from stage.campaign.fetching import ensure_fetched
-from stage.campaign.graph_choice import prepare_graph
 from stage.campaign.outcomes import failures_of, has_collection, planned_tasks, task_counts
 from stage.campaign.reports import RunReport
 from stage.campaign.repositories import open_staging
-from stage.campaign.run_graph import graph_of_run, leave_out_done, note_finish, save_run_graph, stays_open
+from stage.campaign.run_graph import note_finish, save_run_graph, stays_open
 from stage.campaign.run_options import RunOptions
-from stage.campaign.stack import choose_run, finish_run, set_campaign_chain, take_back_run
-from stage.campaign.steps import Progress, StepPlan, run_steps, steps_left
+from stage.campaign.scoping import Scoping
+from stage.campaign.stack import finish_run, set_campaign_chain, take_back_run
+from stage.campaign.stepping import Progress, run_steps
+from stage.campaign.steps import steps_left
 from stage.execution.allowance import Allowance
 
 if TYPE_CHECKING:
     from stage.campaign.change import Change
-    from stage.campaign.state import CampaignState
     from stage.execution.progress import RunSummary
     from stage.graph.graph import QuantumGraph
+    from sync.repo import Repo
 
 __all__ = ["PreparedRun", "prepare_campaign", "report_run", "run_campaign"]
 
+_PUSH_FIRST = (
+    "nothing ephemeral was removed: a push of this run was broken off; finish it ('stage push') first"
+)
 _STAYS = (
     "it is complete and stays the current run, as was said when it was made; 'stage run --finish' ends it"
 )
@@ -52,6 +57,8 @@ class PreparedRun:
         What has changed since the graph was built.
     dropped : DropReport, optional
         Runs whose place it takes.
+    scoping : Scoping
+        What of it is executed.
     """
 
     name: str
@@ -60,6 +67,7 @@ class PreparedRun:
     skipped: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
     dropped: DropReport = field(default_factory=lambda: DropReport(()))
+    scoping: Scoping = field(kw_only=True)
 
 
 def run_campaign(change: Change, options: RunOptions) -> RunReport:
@@ -93,9 +101,12 @@ def run_campaign(change: Change, options: RunOptions) -> RunReport:
     if not prepared.name:
         return replace(told, seconds=time.monotonic() - began)
     layout, run = change.layout, prepared.name
+    notes = [*told.notes]
 
     def execute(uri: str, graph: QuantumGraph, on_progress: Progress | None) -> RunSummary:
         with open_staging(layout, writable=True) as staging:
+            ephemeral, stay = _ephemeral(staging, graph, options)
+            notes.extend(stay)
             return run_graph(
                 staging,
                 uri,
@@ -111,21 +122,42 @@ def run_campaign(change: Change, options: RunOptions) -> RunReport:
                 wrap=options.wrap,
                 pdb=options.pdb,
                 graph=graph,
+                ephemeral=ephemeral,
+                scope=prepared.scoping.scope,
             )
 
-    summary = run_steps(change, prepared.graph, execute, options)
-    total = summary.total
+    stepped = run_steps(change, prepared.graph, execute, options, prepared.scoping)
+    summary, total = stepped.summary, stepped.summary.total
     finish = options.finish if options.finish is not None else not stays_open(layout, run)
     report = report_run(change, run, finish=finish and not summary.interrupted)
     return replace(
         report,
+        until="" if report.complete else prepared.scoping.reached(summary),
         interrupted=summary.interrupted,
         executed=total.succeeded + total.no_work + total.failed,
         seconds=time.monotonic() - began,
-        skipped=told.skipped,
-        notes=[*told.notes, *([_STAYS] if report.complete and options.finish is None and not finish else [])],
+        skipped={**told.skipped, **stepped.skipped},
+        notes=[
+            *notes,
+            *stepped.notes,
+            *([_STAYS] if report.complete and options.finish is None and not finish else []),
+        ],
         dropped=told.dropped,
+        removed=summary.removed.n,
+        removed_bytes=summary.removed.size_bytes,
     )
+
+
+def _ephemeral(
+    staging: Repo, graph: QuantumGraph, options: RunOptions
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the dataset types of one graph that are ephemeral, and what there is to be said of it."""
+    types, notes = choose_ephemeral(graph, options)
+    if types:
+        with staging.registry.read() as snapshot:
+            if not may_remove(snapshot, graph.output_run):
+                return (), (*notes, _PUSH_FIRST)
+    return types, notes
 
 
 def prepare_campaign(change: Change, options: RunOptions) -> PreparedRun:
@@ -153,30 +185,14 @@ def prepare_campaign(change: Change, options: RunOptions) -> PreparedRun:
     from stage.pipeline.importing import extend_path
 
     before = change.state
-    options.stack.check()
-    change.state, run = choose_run(
-        before,
-        new_run=options.new_run,
-        continue_run=options.continue_run,
-        replace=options.stack.replace,
-        restart=options.stack.restart,
-        taken=_taken(change),
-    )
-    runs = [name for name in before.collections.runs if name not in change.state.collections.runs]
-    dropped = plan_drop(change.layout, runs, options.stack.mode)
-    # After the stack has moved: what was the current run is searched by a graph that is built now.
-    notes = [*_replaced_notes(before, dropped, options), *prepare_graph(change, options)]
-    graph, is_new = graph_of_run(change, run, options)
-    skipped: Mapping[str, int] = {}
-    is_less = False
-    if options.skip_existing_in:
-        left, skipped = leave_out_done(change, graph, options)
-        graph, is_less = left, left is not graph
-    if is_new and not graph.n_quanta and not StepPlan.of(graph.header).labels:
+    decided = decide_run(change, options)
+    run, graph, dropped = decided.run, decided.graph, decided.dropped
+    scoping = Scoping(graph, options.scope)
+    if decided.is_void:
         change.state = replace(change.state, collections=before.collections)
-        return PreparedRun("", graph, (), skipped, notes)
-    _check_reads_no(graph, dropped)
-    if is_new or is_less:
+        return PreparedRun("", graph, (), decided.skipped, decided.notes, scoping=scoping)
+    choose_ephemeral(graph, options)
+    if decided.is_new or decided.is_less:
         if options.allowance is not None:
             check_fit(graph, options.workers, options.allowance)
         save_run_graph(change, graph)
@@ -197,34 +213,7 @@ def prepare_campaign(change: Change, options: RunOptions) -> PreparedRun:
     change.keep()
     execute_drop(change, dropped.runs, dropped.mode)
     change.keep()
-    return PreparedRun(run, graph, task_path, skipped, notes, dropped)
-
-
-def _replaced_notes(before: CampaignState, dropped: DropReport, options: RunOptions) -> list[str]:
-    if not options.stack.replace or before.collections.current_run is not None:
-        return []
-    return [f"there was no current run: '{dropped.runs[0]}', the newest past run, is replaced"]
-
-
-def _check_reads_no(graph: QuantumGraph, dropped: DropReport) -> None:
-    """Refuse to remove a run from which the graph reads."""
-    read = [run for run in dropped.runs if run in graph.header.input_collections]
-    if dropped.mode and read:
-        raise ConflictError(
-            f"the graph was built from run '{read[0]}', which is dropped and was to be removed",
-            code="graph-reads-dropped",
-            hint=f"Build it again (--rebuild), or leave --{dropped.mode} out.",
-        )
-
-
-def _taken(change: Change) -> Callable[[str], bool]:
-    """Tell which collection names are in use, in staging and by the campaign."""
-    c = change.state.collections
-    used = {*c.created, *c.runs, *c.inputs, *((c.chain,) if c.chain else ())}
-    if change.layout.staging.is_file():
-        with open_staging(change.layout) as staging, staging.registry.read() as snapshot:
-            used |= {found.name for found in snapshot.collections()}
-    return used.__contains__
+    return PreparedRun(run, graph, task_path, decided.skipped, decided.notes, dropped, scoping=scoping)
 
 
 def _task_path(change: Change) -> tuple[str, ...]:

@@ -196,7 +196,8 @@ def forget_begun_runs(layout: Layout) -> None:
     before = state_before(layout)
     if before is None or not layout.staging.is_file():
         return
-    known = CampaignState.from_document(json.loads(before)).collections.runs
+    old = CampaignState.from_document(json.loads(before)).collections
+    known = {*old.runs, *old.created}
     begun = [run for run in load_state(layout.state).collections.runs if run not in known]
     if not begun:
         return

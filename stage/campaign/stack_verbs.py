@@ -1,19 +1,23 @@
-"""The part of `Campaign` that is about the stack of its runs: prep, pop, clean."""
+"""The part of `Campaign` that is about the stack of its runs: prep, pop, clean, rollback."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from registry.errors import UsageError
 from stage.campaign import dropping, running
+from stage.campaign.command_line import command_text
 from stage.campaign.drop_report import drop_mode
+from stage.campaign.entries import trim
 from stage.campaign.graph_verbs import CampaignGraphs
-from stage.campaign.graphs import open_graph
+from stage.campaign.lock import campaign_lock
 from stage.campaign.options import EditOptions
 from stage.campaign.run_options import RunOptions, StackOptions
 
 if TYPE_CHECKING:
     from stage.campaign.drop_report import CleanReport, DropReport
+    from stage.campaign.rollback import RollbackReport
 
 __all__ = ["CampaignStack"]
 
@@ -35,6 +39,8 @@ class CampaignStack(CampaignGraphs):
         **edits: Unpack[EditOptions],
     ) -> str:
         """Make a RUN ready to be written, and leave it as the current one; the graph is never built.
+
+        Without a graph the pipeline's tasks and their settings are what it is made ready for.
 
         Parameters
         ----------
@@ -63,17 +69,19 @@ class CampaignStack(CampaignGraphs):
         Raises
         ------
         NotFoundError
-            If there is no graph.
+            If there is neither a graph nor a pipeline.
         StageError
             If it cannot be made ready; all is as it was.
         """
         options = RunOptions(
             new_run, continue_run, False, False, use_qg_configs, use_task_configs,
-            stack=StackOptions(replace, restart, unstore, purge),
+            stack=StackOptions(replace, restart, unstore, purge), command="prep",
         )  # fmt: skip
         with self._changing("prep", edits) as change:
             if change.state.quantum_graph.uri is None:
-                open_graph(self.layout, change.state)
+                from stage.campaign.prep_alone import prepare_without_graph
+
+                return prepare_without_graph(change, options)
             name = running.prepare_campaign(change, options).name
             if not name:
                 raise UsageError(
@@ -111,13 +119,17 @@ class CampaignStack(CampaignGraphs):
         with self._changing("pop", {}) as change:
             return dropping.pop_campaign(change, n, drop_mode(unstore=unstore, purge=purge))
 
-    def clean(self, *, purge: bool = False, dry_run: bool = False) -> CleanReport:
+    def clean(
+        self, *, purge: bool = False, keep_history: int | None = None, dry_run: bool = False
+    ) -> CleanReport:
         """Remove the files of runs that the campaign made and that are in its stack no more.
 
         Parameters
         ----------
         purge : bool, optional
             Remove the runs altogether, with their datasets, logs and records. Those that were pushed stay on record.
+        keep_history : int, optional
+            Keep only so many of the latest entries of `history` as ones to go back to.
         dry_run : bool, optional
             Only say what would go.
 
@@ -131,7 +143,50 @@ class CampaignStack(CampaignGraphs):
         ConflictError
             If datasets of such a run are in other collections; nothing has changed.
         """
+        if keep_history is not None and keep_history < 1:
+            raise UsageError(
+                f"cannot keep {keep_history} entries of the history: the newest one stays", code="bad-option"
+            )
+        entries = [] if keep_history is None else trim(self.layout, keep_history, dry_run=True)
         if dry_run:
-            return dropping.plan_clean(self.layout, self.state, purge=purge)
+            return replace(dropping.plan_clean(self.layout, self.state, purge=purge), history=entries)
         with self._changing("clean", {}) as change:
-            return dropping.clean_campaign(change, purge=purge)
+            report = dropping.clean_campaign(change, purge=purge)
+        if keep_history is not None:
+            with campaign_lock(self.layout.lock, command_text("clean")):
+                entries = trim(self.layout, keep_history)
+        return replace(report, history=entries, done=report.done or bool(entries))
+
+    def rollback(self, to: int, *, without_lost: bool = False, dry_run: bool = False) -> RollbackReport:
+        """Bring the campaign back to what it was after a command: its state, its pipeline, its graph.
+
+        No run is removed; those made since leave the stack and stay in staging. Going back is a change like any other, so it
+        can be taken back.
+
+        Parameters
+        ----------
+        to : int
+            Number of the command's entry in `history`.
+        without_lost : bool, optional
+            Leave runs of that time that were purged since out of the stack, instead of failing.
+        dry_run : bool, optional
+            Only say what would change.
+
+        Returns
+        -------
+        RollbackReport
+            What changed; it is no error if that is nothing.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such entry, or it is not kept what the campaign was then.
+        ConflictError
+            If runs of that time were purged since. In both cases all is as it was.
+        """
+        from stage.campaign.rollback import plan_rollback, roll_back
+
+        if dry_run:
+            return plan_rollback(self.layout, self.state, to, without_lost=without_lost)
+        with self._changing("rollback", {}) as change:
+            return roll_back(change, to, without_lost=without_lost)

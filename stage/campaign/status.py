@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from registry.errors import NotFoundError, StageError
-from stage.campaign.discrepancy import find_discrepancy
+from registry.model.records import QuantumStatus
+from stage.campaign.discrepancy import find_discrepancies
+from stage.campaign.graph_reports import GraphReport
 from stage.campaign.graphs import graph_report, open_graph
 from stage.campaign.lock import read_holder
 from stage.campaign.outcomes import failures_of, planned_tasks, task_counts
 from stage.campaign.pushing import push_state
-from stage.campaign.reports import GraphReport, RunStatus, StatusReport
 from stage.campaign.repositories import lost_staging, open_staging
 from stage.campaign.staleness import staleness_notes
-from stage.campaign.steps import steps_left
+from stage.campaign.status_next import next_commands
+from stage.campaign.status_report import PushOutlook, RunStatus, StatusReport, UpstreamStatus
+from stage.campaign.step_graphs import Elsewhere
+from stage.campaign.steps import run_graphs, steps_left
 
 if TYPE_CHECKING:
     from registry.registry import Snapshot
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["campaign_status"]
 
 _MAX_FAILURES = 10
+_LOGGED = (*sorted(QuantumStatus.COMPLETE), QuantumStatus.FAILED)
 
 
 def campaign_status(layout: Layout, state: CampaignState, *, ask_upstream: bool = False) -> StatusReport:
@@ -35,41 +43,51 @@ def campaign_status(layout: Layout, state: CampaignState, *, ask_upstream: bool 
     state : CampaignState
         Its state.
     ask_upstream : bool, optional
-        Whether to compare what the inputs hold with what they held when the graph was built.
+        Whether to say what has moved upstream; if that cannot be reached, the rest is told all the same.
 
     Returns
     -------
     StatusReport
         Plain values.
     """
+    from sync.uris import redact
+
     graph, problem = _graph(layout, state)
-    notes = _notes(layout, state, ask_upstream=ask_upstream) if graph is not None else []
-    runs: list[RunStatus] = []
-    staging: dict[str, int] = {}
-    if layout.staging.is_file():
-        with open_staging(layout) as repo, repo.registry.read() as snapshot:
-            counted = snapshot.count_datasets()["n"].tolist()
-            staging = {"datasets": int(sum(counted)), "runs": len(state.collections.runs)}
-            runs = [_run(layout, state, snapshot, name) for name in state.collections.runs]
-    lost = lost_staging(layout)
-    holder = read_holder(layout.lock)
+    holder, lost = read_holder(layout.lock), lost_staging(layout)
+    runs, staging = _runs(layout, state)
     c = state.collections
     return StatusReport(
         name=state.name,
         doc=state.doc,
         directory=str(layout.root),
-        upstream=state.repo,
+        upstream=redact(state.repo),
         pipeline=state.pipeline,
-        collections={"inputs": list(c.inputs), "chain": c.chain, "stack": list(c.stack)},
+        collections={
+            "inputs": list(c.inputs),
+            "chain": c.chain,
+            "current_run": c.current_run,
+            "past_runs": list(c.past_runs),
+            "stack": list(c.stack),
+            "dropped": [name for name in c.created if name not in {c.chain, *c.stack}],
+        },
         graph=graph,
         graph_problem=problem,
-        graph_notes=notes,
+        graph_notes=_notes(layout, state) if graph is not None else [],
         runs=runs,
         staging=staging,
         staging_problem=f"{lost.message}. {lost.hint}" if lost else "",
+        push=_push_outlook(runs),
         holder=str(holder or ""),
-        next_commands=[f"stage clone {state.repo} DIR"] if lost else _next(state, graph, problem, runs),
+        held_by=asdict(holder) if holder is not None else None,
+        asked_upstream=_upstream(layout, state) if ask_upstream else None,
+        next_commands=next_commands(layout, state, graph, problem, runs, is_held=holder is not None),
     )
+
+
+def _upstream(layout: Layout, state: CampaignState) -> UpstreamStatus:
+    from stage.campaign.status_upstream import upstream_status
+
+    return upstream_status(layout, state)
 
 
 def _graph(layout: Layout, state: CampaignState) -> tuple[GraphReport | None, str]:
@@ -78,47 +96,98 @@ def _graph(layout: Layout, state: CampaignState) -> tuple[GraphReport | None, st
         return None, ""
     try:
         report = graph_report(open_graph(layout, state), layout.resolve(state.quantum_graph.uri))
-        found = find_discrepancy(layout, state)
     except NotFoundError as exc:
         return None, exc.message
     except StageError as exc:
         return None, f"cannot be read: {exc.message}"
-    return report, f"out of date: {found}" if found else ""
-
-
-def _notes(layout: Layout, state: CampaignState, *, ask_upstream: bool) -> list[str]:
     try:
-        graph = open_graph(layout, state)
-        return staleness_notes(layout, state, graph, ask_upstream=ask_upstream)
+        found = find_discrepancies(layout, state)
+    except StageError as exc:
+        return report, f"the pipeline cannot be read: {exc.message}"
+    return report, f"out of date: {'; '.join(map(str, found))}" if found else ""
+
+
+def _notes(layout: Layout, state: CampaignState) -> list[str]:
+    try:
+        return staleness_notes(layout, state, open_graph(layout, state), ask_upstream=False)
     except StageError as exc:
         return [f"whether its inputs have changed is not known: {exc.message}"]
 
 
-def _run(layout: Layout, state: CampaignState, snapshot: Snapshot, name: str) -> RunStatus:
+# -- runs -----------------------------------------------------------------------------------------------------
+
+
+def _runs(layout: Layout, state: CampaignState) -> tuple[list[RunStatus], dict[str, int]]:
+    """Describe the runs of the stack, and staging as a whole."""
+    from registry import keeping
+
+    names = state.collections.runs
+    if not layout.staging.is_file():
+        return [], {}
+    with open_staging(layout) as repo, repo.registry.read() as snapshot:
+        sizes = keeping.run_sizes(snapshot)
+        runs = [_run(layout, state, snapshot, name, sizes.get(name, (0, 0))) for name in names]
+        staging = {
+            "datasets": sum(n for n, _ in sizes.values()),
+            "runs": len(names),
+            "size_bytes": sum(sizes[name][1] for name in state.collections.created if name in sizes),
+            "database_bytes": keeping.database_bytes(snapshot),
+        }
+    return runs, staging
+
+
+def _run(
+    layout: Layout, state: CampaignState, snapshot: Snapshot, name: str, held: tuple[int, int]
+) -> RunStatus:
     place = "current" if name == state.collections.current_run else "past"
-    tasks = task_counts(snapshot, name, planned_tasks(layout, name))
-    failures, n = failures_of(snapshot, name, _MAX_FAILURES)
-    done = sum(v for c in tasks.values() for status, v in c.items() if status not in ("missing", "blocked"))
+    counts = task_counts(snapshot, name, planned_tasks(layout, name))
+    tasks = {label: dict(of_task) for label, of_task in counts.items()}
+    failed = any(of_task.get(QuantumStatus.FAILED) for of_task in tasks.values())
+    failures, n = failures_of(snapshot, name, _MAX_FAILURES) if failed else ([], 0)
+    undone = ("missing", QuantumStatus.BLOCKED)
+    done = sum(v for c in tasks.values() for status, v in c.items() if status not in undone)
+    if place == "current":
+        _note_begun(layout, name, tasks)
+    for label, left_out in _left_out(layout, name).items():
+        tasks.setdefault(label, {})["skipped"] = left_out
     push = push_state(snapshot, name) if done else "nothing done"
-    return RunStatus(name, place, tasks, failures, n, push, steps_left(layout, name))
+    return RunStatus(name, place, tasks, failures, n, push, steps_left(layout, name), *held)
 
 
-def _next(state: CampaignState, graph: GraphReport | None, problem: str, runs: list[RunStatus]) -> list[str]:
-    """Suggest what can be done next, the likeliest first."""
-    out: list[str] = []
-    if state.pipeline is None and graph is None:
-        out.append("stage edit -p PIPELINE")
-    if not state.collections.inputs and graph is None:
-        out.append("stage edit -i COLLECTION[,COLLECTION]")
-    if graph is None and state.pipeline is not None and state.collections.inputs:
-        out.append("stage build")
-    current = next((r for r in runs if r.place == "current"), None)
-    if current is not None and current.n_failures:
-        out.append("stage log --failed")
-    if graph is not None and problem:
-        out.append("stage run --rebuild")
-    elif graph is not None and (current is not None or not runs):
-        out.append("stage run -j N")
-    if any(r.push.startswith(("to push", "push broken")) for r in runs):
-        out.append("stage push --dry-run")
-    return out
+def _note_begun(layout: Layout, run: str, tasks: Mapping[str, dict[str, int]]) -> None:
+    """Tell from the logs that can be followed how many quanta were begun and have no outcome."""
+    for label, counts in tasks.items():
+        missing = counts.get("missing", 0)
+        if not missing:
+            continue
+        try:
+            with os.scandir(layout.logs / run / label) as entries:
+                n_logs = sum(1 for _ in entries)
+        except OSError:  # nothing was begun, or somebody removed them
+            continue
+        begun = min(missing, n_logs - sum(counts.get(status, 0) for status in _LOGGED))
+        if begun > 0:
+            counts["begun"] = begun
+            counts["missing"] = missing - begun
+
+
+def _left_out(layout: Layout, run: str) -> dict[str, int]:
+    """Return by task how many quanta a run leaves out, as its graphs remember it."""
+    from stage.graph.file.reader import GraphFile
+
+    out: dict[str, int] = {}
+    try:
+        for path in run_graphs(layout, run):
+            header = GraphFile.open(str(path)).header
+            if Elsewhere.of(header).skip:
+                out |= header.metadata.get("refreshed", {}).get("trimmed", {})
+    except StageError:
+        return {}
+    return {label: int(n) for label, n in out.items() if n}
+
+
+def _push_outlook(runs: list[RunStatus]) -> PushOutlook:
+    going = [run for run in runs if run.push.startswith(("to push", "push broken"))]
+    return PushOutlook(
+        [run.name for run in going], sum(run.datasets for run in going), sum(run.size_bytes for run in going)
+    )

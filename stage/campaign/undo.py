@@ -11,16 +11,17 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from stage.campaign.files import sync_directory, write_atomically
 from stage.campaign.layout import Layout
 
-__all__ = ["Undo", "recover", "state_before"]
+__all__ = ["Undo", "duplicate", "history_before", "recover", "state_before"]
 
 _OPEN, _CLOSED = ".campaign.undo", ".campaign.undone"
-_LIST = "list.json"
+_LIST, _HISTORY = "list.json", "history.json"
 _NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 
 
@@ -53,12 +54,23 @@ class Undo:
         for path in new:
             backup = self._folder / str(len(self._known))
             if path.exists():
-                _duplicate(path, backup)
+                duplicate(path, backup)
             self._known[str(path)] = backup.name if path.exists() else None
         root = self._folder.parent
         entries = [[os.path.relpath(path, root), name] for path, name in self._known.items()]
         write_atomically(self._folder / _LIST, json.dumps(entries).encode())
         sync_directory(root)
+
+    def add_history(self, rows: Mapping[int, Sequence[Any] | None]) -> None:
+        """Keep what the history says now, before entries of it are replaced; after `add`.
+
+        Parameters
+        ----------
+        rows : mapping of int to sequence or None
+            Position to its row; None where there is none yet.
+        """
+        entries = [[position, row] for position, row in rows.items()]
+        write_atomically(self._folder / _HISTORY, json.dumps(entries).encode())
 
     def forget(self) -> None:
         """Let go of the old files: the change is made."""
@@ -83,8 +95,16 @@ class Undo:
         return True
 
 
-def _duplicate(path: Path, other: Path) -> None:
-    """Give a file a second name; where that cannot be, as on another file system, copy it."""
+def duplicate(path: Path, other: Path) -> None:
+    """Give a file a second name; where that cannot be, as on another file system, copy it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    other : pathlib.Path
+        A name that is free.
+    """
     try:
         os.link(path, other)
     except OSError as exc:
@@ -115,7 +135,7 @@ def _put_back(folder: Path) -> None:
             # A second link takes the place of the new file; the backup stays until all are back.
             aside = folder / f"{backup}.back"
             aside.unlink(missing_ok=True)
-            _duplicate(folder / backup, aside)
+            duplicate(folder / backup, aside)
             _put_in_place(aside, path)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -140,6 +160,25 @@ def state_before(layout: Layout) -> bytes | None:
         return None if backup is None else (folder / backup).read_bytes()
     except FileNotFoundError:
         return None
+
+
+def history_before(layout: Layout) -> dict[int, Sequence[Any] | None]:
+    """Return what the history said before a change that a killed command left half done.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths; its lock is held.
+
+    Returns
+    -------
+    dict of int to sequence or None
+        Position to the row that was there; None where there was none. Empty if nothing is to be put back.
+    """
+    try:
+        return dict(json.loads((layout.root / _OPEN / _HISTORY).read_bytes()))
+    except FileNotFoundError:
+        return {}
 
 
 def recover(layout: Layout) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from registry.errors import AlreadyExistsError, ConflictError, StageError, StorageError
 from stage.campaign import graphs, history
 from stage.campaign.afterwards import CampaignAfterwards
-from stage.campaign.change import Change, changing, remove_paths
+from stage.campaign.change import Change, campaign_exists, changing, remove_paths
 from stage.campaign.command_line import command_text
 from stage.campaign.dropping import keep_chain
 from stage.campaign.edit import edit_collections, edit_definition, new_state
@@ -75,11 +75,7 @@ class CampaignWriter(CampaignAfterwards):
         """
         layout = Layout(local_directory(campaign_dir))
         if layout.state.exists():
-            raise AlreadyExistsError(
-                f"{layout.root} is a campaign already",
-                code="campaign-exists",
-                hint="Change it with 'stage edit'.",
-            )
+            raise campaign_exists(layout)
         name = edits.get("campaign_name") or infer_name(os.fspath(campaign_dir))
         state = new_state(absolute_uri(repo), name)
         return cls(layout, edit_collections(edit_definition(state, edits), edits), edits)
@@ -175,13 +171,14 @@ class CampaignWriter(CampaignAfterwards):
         try:
             with changing(self.layout, text, new=self.state if unsaved is not None else None) as change:
                 before = {} if unsaved is not None else change.state.to_document()
+                entry = history.HistoryRecord(self.layout, text, change)
                 settings = _apply(change, {**unsaved, **edits} if unsaved is not None else edits)
-                entry = history.HistoryRecord(self.layout, text)
 
                 def note() -> None:
                     differences = history.document_changes(before, change.state.to_document())
                     self._changes = {**differences, **(settings if unsaved is None else {})}
-                    entry.note(self._changes)
+                    entry.note(self._changes, change.state)
+                    self._unsaved = None
 
                 # A command that is killed after it has changed something has its entry.
                 change.on_keep = note
@@ -189,11 +186,9 @@ class CampaignWriter(CampaignAfterwards):
                 keep_chain(change)
                 change.keep()
                 self.state = change.state
-                self._unsaved = None
         except BaseException:
             if self._unsaved is not None:
                 with suppress(OSError):  # what failed is to be told, not that there is still something
-                    self.layout.lock.unlink(missing_ok=True)
                     for path in made:
                         path.rmdir()
             raise

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 
 from stage.report.picture import Picture
+from stage.report.resources import TaskResources
 from stage.report.summary import STATUSES, Failure, RunReport, TaskReport
+from stage.report.times import Slow, TaskTimes
 
 __all__ = ["render"]
 
@@ -24,14 +27,20 @@ p{margin:.3rem 0}.soft{color:var(--soft)}.tiles{display:flex;flex-wrap:wrap;gap:
 .succeeded{color:var(--ok)}.no-work{color:var(--none)}.failed{color:var(--bad)}.blocked{color:var(--wait)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.3rem .7rem;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:500}td.text{text-align:left;white-space:normal}
+th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:500}td.text,th.text{text-align:left;white-space:normal}
 svg text{fill:var(--soft);font:12px system-ui,sans-serif}figure{margin:1rem 0}img{max-width:100%;border-radius:.4rem}
-figcaption{color:var(--soft)}code{background:var(--panel);padding:.05rem .3rem;border-radius:.2rem}
+figcaption{color:var(--soft)}figure.drawing{overflow-x:auto}figure.drawing img{background:#fff;padding:.5rem;max-width:none}
+pre{background:var(--panel);padding:.7rem 1rem;border-radius:.4rem;overflow-x:auto}code{background:var(--panel);padding:.05rem .3rem;border-radius:.2rem}
 """
 
 
 def render(
-    report: RunReport, title: str, *, facts: Mapping[str, str] | None = None, pictures: Sequence[Picture] = ()
+    report: RunReport,
+    title: str,
+    *,
+    facts: Mapping[str, str] | None = None,
+    pictures: Sequence[Picture] = (),
+    drawings: Sequence[str] = (),
 ) -> str:
     """Write the page.
 
@@ -45,6 +54,8 @@ def render(
         Further lines: a name and a text each.
     pictures : sequence of Picture, optional
         Shown after the timeline.
+    drawings : sequence of str, optional
+        SVG documents, shown above the table of tasks.
 
     Returns
     -------
@@ -58,8 +69,12 @@ def render(
         _tiles(report),
         _timeline(report),
         _pictures(pictures),
+        _failure_table(report),
+        _drawings(drawings),
         _task_table(report.tasks),
-        _failure_table(report.failures),
+        _time_table(report.times or ()),
+        _slow_table(report.slowest),
+        _resource_table(report.resources or (), report.resources_yaml),
     ]
     body = "\n".join(part for part in parts if part)
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
@@ -106,8 +121,9 @@ def _timeline(report: RunReport) -> str:
             f'<polygon fill="var(--busy)" fill-opacity=".75" points="{left},{base} {points} {left + width},{base}"/>'
             f'<line x1="{left}" x2="{left + width}" y1="{base}" y2="{base}" stroke="var(--line)"/>'
         )
+    form = ".1f" if report.elapsed_s >= 4 else ".3g"
     ticks = "".join(
-        f'<text x="{left + width * i / 4:.0f}" y="{height - 6}" text-anchor="middle">{report.elapsed_s * i / 4:.1f} s</text>'
+        f'<text x="{left + width * i / 4:.0f}" y="{height - 6}" text-anchor="middle">{report.elapsed_s * i / 4:{form}} s</text>'
         for i in range(5)
     )
     svg = f'<svg viewBox="0 0 {left + width + 20} {height}" role="img" aria-label="timeline">{"".join(lanes)}{ticks}</svg>'
@@ -137,16 +153,100 @@ def _task_table(tasks: Sequence[TaskReport]) -> str:
 
 
 def _data_id(text: str) -> str:
-    return ", ".join(f"{name}={value}" for name, value in json.loads(text).items())
+    return ", ".join(f"{name}={value}" for name, value in json.loads(text).items()) or "(no dimensions)"
 
 
-def _failure_table(failures: Sequence[Failure]) -> str:
+_WORDS = dict.fromkeys(("data ID", "first line"), ' class="text"')
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[str], below: str = "") -> str:
+    names = "".join(f"<th{_WORDS.get(name, '')}>{escape(name)}</th>" for name in head)
+    lines = "".join(f"<tr>{row}</tr>" for row in rows)
+    table = f'<div class="wide"><table><tr>{names}</tr>{lines}</table></div>'
+    return f"<h2>{escape(title)}</h2>{table}{below}"
+
+
+def _cells(first: str, *others: str) -> str:
+    return f"<td>{escape(first)}</td>" + "".join(f"<td>{escape(text)}</td>" for text in others)
+
+
+def _failure_table(report: RunReport) -> str:
+    failures = report.failures
     if not failures:
         return ""
-    rows = "".join(
-        f'<tr><td>{escape(f.task)}</td><td class="text"><code>{escape(_data_id(f.data_id))}</code></td>'
-        f'<td class="{f.status}">{f.status}</td><td class="text">{escape(f.message)}</td></tr>'
-        for f in failures
+    every = report.counts["failed"] + report.counts["blocked"]
+    below = f'<p class="soft">The first {len(failures):,} of {every:,}.</p>' if len(failures) < every else ""
+    return _table("Failures", ("task", "data ID", "status", "first line"), [*map(_failure, failures)], below)
+
+
+def _failure(f: Failure) -> str:
+    return (
+        f'<td>{escape(f.task)}</td><td class="text"><code>{escape(_data_id(f.data_id))}</code></td>'
+        f'<td class="{f.status}">{f.status}</td><td class="text">{escape(f.message)}</td>'
     )
-    head = "<tr><th>task</th><th>data ID</th><th>status</th><th>first line</th></tr>"
-    return f'<h2>Failures</h2><div class="wide"><table>{head}{rows}</table></div>'
+
+
+def _drawings(drawings: Sequence[str]) -> str:
+    """Return drawings as pictures of their own, whose styles do not mix with the page's."""
+    if not drawings:
+        return ""
+    parts = "".join(
+        f'<figure class="drawing"><img alt="tasks and dataset types" src="data:image/svg+xml;base64,{_base64(d)}"></figure>'
+        for d in drawings
+    )
+    return f"<h2>Pipeline</h2>{parts}"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
+
+
+def _time_table(times: Sequence[TaskTimes]) -> str:
+    if not times:
+        return ""
+    head = ("task", "ran", "min s", "median s", "p90 s", "max s", "total s", "CPU s")
+    rows = [
+        _cells(
+            t.task, f"{t.n:,}", *(f"{v:.3f}" for v in (t.min_s, t.median_s, t.p90_s, t.max_s)),
+            f"{t.wall_s:.1f}", f"{t.cpu_s:.1f}",
+        )
+        for t in times
+    ]  # fmt: skip
+    return _table("Times", head, rows)
+
+
+def _slow_table(slowest: Sequence[Slow]) -> str:
+    if not slowest:
+        return ""
+    rows = [
+        f'<td>{escape(s.task)}</td><td class="text"><code>{escape(_data_id(s.data_id))}</code></td>'
+        f'<td class="{s.status}">{s.status}</td><td>{s.wall_s:.3f}</td><td>{s.cpu_s:.3f}</td>'
+        for s in slowest
+    ]
+    return _table("Slowest quanta", ("task", "data ID", "status", "wall s", "CPU s"), rows)
+
+
+def _resource_table(tasks: Sequence[TaskResources], yaml: str) -> str:
+    if not any(t.n or t.n_killed for t in tasks):
+        return ""
+    head = (
+        "task", "complete", "cores asked", "median", "p90", "memory MB asked", "median", "p99", "max",
+        "time s asked", "median", "max", "out of memory",
+    )  # fmt: skip
+    rows = [_cells(t.task, f"{t.n:,}", *_used(t)) for t in tasks]
+    below = f'<p class="soft">To ask for next time:</p><pre>{escape(yaml)}</pre>' if yaml else ""
+    return _table("Asked for and used", head, rows, below)
+
+
+def _used(t: TaskResources) -> list[str]:
+    asked = t.asked.resources.to_document() if t.asked is not None else {}
+    parts = (
+        ("cpus", t.cores, ("median", "p90"), ".2f"),
+        ("memory_mb", t.memory_mb, ("median", "p99", "max"), ".0f"),
+        ("walltime_s", t.wall_s, ("median", "max"), ".1f"),
+    )
+    out = []
+    for name, spread, shown, form in parts:
+        out.append("-" if asked.get(name) is None else f"{asked[name]:,}")
+        out += ["-" if spread is None else f"{getattr(spread, which):{form}}" for which in shown]
+    return [*out, f"{t.n_killed:,}" if t.n_killed else "-"]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from registry.model.columns import Columns, group_codes, unique_values
+from registry.model.columns import Columns, group_codes
 from registry.model.records import QuantumStatus
 
-__all__ = ["STATUSES", "Failure", "RunReport", "TaskReport", "summarise"]
+if TYPE_CHECKING:
+    from stage.report.resources import TaskResources
+    from stage.report.times import Slow, TaskTimes
+
+__all__ = ["STATUSES", "Failure", "RunReport", "TaskReport", "by_task", "numbers", "summarise"]
 
 STATUSES = (QuantumStatus.SUCCEEDED, QuantumStatus.NO_WORK, QuantumStatus.FAILED, QuantumStatus.BLOCKED)
 _BINS = 240
@@ -93,6 +97,14 @@ class RunReport:
         Failed first, then blocked.
     started_ns, finished_ns : int
         UTC nanoseconds since 1970; zero when nothing ran.
+    times : tuple of TaskTimes
+        How long the quanta of each task took, if that was asked for.
+    slowest : tuple of Slow
+        The quanta that took longest, if times were asked for.
+    resources : tuple of TaskResources or None
+        Requests and what was used, if that was asked for.
+    resources_yaml : str
+        What to ask for next time, to be pasted into a pipeline file.
     """
 
     runs: tuple[str, ...]
@@ -100,6 +112,10 @@ class RunReport:
     failures: tuple[Failure, ...]
     started_ns: int
     finished_ns: int
+    times: tuple[TaskTimes, ...] | None = None
+    slowest: tuple[Slow, ...] = ()
+    resources: tuple[TaskResources, ...] | None = None
+    resources_yaml: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -112,20 +128,28 @@ class RunReport:
         return (self.finished_ns - self.started_ns) / _NS
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the activity as plain values.
+        """Return everything but the activity as plain values; of times and resources what was asked for.
 
         Returns
         -------
         dict
             For ``--json``.
         """
-        return {
+        out = {
             "runs": list(self.runs),
             "counts": self.counts,
             "elapsed_s": round(self.elapsed_s, 3),
             "tasks": [t.to_json() for t in self.tasks],
             "failures": [{**vars(f), "data_id": json.loads(f.data_id)} for f in self.failures],
         }
+        if self.times is not None:
+            out |= {
+                "times": [t.to_json() for t in self.times],
+                "slowest": [s.to_json() for s in self.slowest],
+            }
+        if self.resources is not None:
+            out |= {"resources": [r.to_json() for r in self.resources], "yaml": self.resources_yaml}
+        return out
 
 
 def summarise(quanta: Columns, runs: tuple[str, ...]) -> RunReport:
@@ -145,14 +169,12 @@ def summarise(quanta: Columns, runs: tuple[str, ...]) -> RunReport:
     """
     if not quanta.n_rows:
         return RunReport(runs, (), (), 0, 0)
-    start = _numbers(quanta["started_ns"])
-    end = np.maximum(_numbers(quanta["finished_ns"]), start)
+    start = numbers(quanta["started_ns"])
+    end = np.maximum(numbers(quanta["finished_ns"]), start)
     ran = start > 0
     first, last = (int(start[ran].min()), int(end[ran].max())) if ran.any() else (0, 0)
-    codes = group_codes([quanta["task"]])
     tasks = []
-    for code in unique_values(codes):
-        rows = np.flatnonzero(codes == code)
+    for rows in by_task(quanta).values():
         # Blocked quanta never began: a task comes where its first quantum ran.
         began = float(start[rows][ran[rows]].min(initial=np.iinfo(np.int64).max))
         tasks.append((began, _task(quanta.take(rows), start[rows], end[rows], first, last)))
@@ -169,8 +191,8 @@ def _task(rows: Columns, start: Any, end: Any, first: int, last: int) -> TaskRep
         {name: int(np.count_nonzero(status == name)) for name in STATUSES},
         float(np.median(seconds[ran])) if ran.any() else 0.0,
         float(seconds.sum()),
-        float(_numbers(rows["cpu_ns"]).sum() / _NS),
-        int(_numbers(rows["peak_bytes"]).max()),
+        float(numbers(rows["cpu_ns"]).sum() / _NS),
+        int(numbers(rows["peak_bytes"]).max()),
         _activity(start[ran], end[ran], first, last),
     )
 
@@ -199,8 +221,40 @@ def _failures(quanta: Columns, limit: int = 200) -> tuple[Failure, ...]:
     return tuple(found)
 
 
-def _numbers(column: Any) -> npt.NDArray[np.int64]:
-    """Return a nullable integer column with zeros for nulls."""
+def by_task(quanta: Columns) -> dict[str, npt.NDArray[np.int64]]:
+    """Return which rows are of which task.
+
+    Parameters
+    ----------
+    quanta : Columns
+        With ``task``.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Label to row numbers.
+    """
+    if not quanta.n_rows:
+        return {}
+    codes = group_codes([quanta["task"]])
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    return {str(quanta["task"][mine[0]]): mine for mine in parts}
+
+
+def numbers(column: Any) -> npt.NDArray[np.int64]:
+    """Return a nullable integer column with zeros for nulls.
+
+    Parameters
+    ----------
+    column : numpy.ndarray
+        Integers and None.
+
+    Returns
+    -------
+    numpy.ndarray of int64
+        As long.
+    """
     if column.dtype == object:
         return np.array([value or 0 for value in column.tolist()], dtype=np.int64)
     return np.asarray(column, dtype=np.int64)
