@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 # Python puts the working directory first for -m; a user's own registry.py or sync.py there must not be met.
-if Path(sys.path[0] or ".").resolve() != Path(__file__).resolve().parents[1]:
+# (pathlib would take as long to load as all else before Ctrl-C is answered.)
+if os.path.realpath(sys.path[0] or ".") != os.path.realpath(f"{__file__}/../.."):
     del sys.path[0]
 
-from cli.main import run
+from cli.entry import run
 
 run()

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 import stage
-from cli.after_lines import diff_lines, why_lines
+from cli.after_lines import why_lines
+from cli.diff_lines import diff_lines
 from cli.exit_codes import ExitCode
 from cli.options import READS, AsJson, OtherRepo, add_command, campaign_command
 from cli.render import emit, emit_json
@@ -38,6 +39,19 @@ def _why(
             "--run", metavar="RUN", help="Which run's; by default the newest that has it, then the inputs."
         ),
     ] = None,
+    upstream: Annotated[
+        bool,
+        typer.Option(
+            "--upstream",
+            help="Ask upstream, which knows what the inputs came from and what was made of them.",
+        ),
+    ] = False,
+    prov: Annotated[
+        Path | None,
+        typer.Option(
+            "--prov", metavar="FILE", help="Write the lineage as W3C PROV-JSON, for other programs."
+        ),
+    ] = None,
     repo: OtherRepo = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,11 +65,13 @@ def _why(
     --------
         stage why deblended_catalog instrument=HSC visit=903342 detector=12
 
+        stage why total --up --prov total.prov.json
+
         stage why 0199f8c2-7d4e-7c31-9f0a-2b6c1d9e8f00 --down --depth 1 --repo /data/shared
     """
-    asked = {"up": up, "down": down, "depth": depth, "run": run}
+    asked = {"up": up, "down": down, "depth": depth, "run": run, "prov": prov}
     if repo is None:
-        found = stage.Campaign.load(campaign_dir).why(*words, **asked)  # type: ignore[arg-type]
+        found = stage.Campaign.load(campaign_dir).why(*words, **asked, upstream=upstream)  # type: ignore[arg-type]
     else:
         found = stage.why_in_repo(repo, *words, **asked)  # type: ignore[arg-type]
     if as_json:
@@ -71,32 +87,49 @@ def _diff(
     old: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run, of staging or of upstream; . is the newest of the campaign."
+            metavar="[PLACE:]RUN",
+            help="A run, of staging or of upstream; . is the newest of the campaign. PLACE is another campaign's"
+            " directory, a repository, or 'upstream'.",
         ),
     ],
-    new: Annotated[str, typer.Argument(metavar="[RUN]", help="The other run.")] = ".",
+    new: Annotated[str, typer.Argument(metavar="[[PLACE:]RUN]", help="The other run.")] = ".",
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            metavar="GLOB",
+            help="Compare all numbers whose names fit: TASK.NUMBER that a task noted, DATASET_TYPE.NUMBER in a small"
+            " JSON or YAML document that it made.",
+        ),
+    ] = None,
+    rows: Annotated[
+        bool, typer.Option("--rows", help="Show each number that differs, not only those that differ most.")
+    ] = False,
     repo: OtherRepo = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs, and show only what differs; ends with 0 if they are the same, and with 1 if not.
 
-    Settings of tasks, versions of packages, inputs, what became of the quanta, checksums of the outputs by data ID, and
-    the numbers that tasks noted in their metadata (of a hundred quanta, chosen evenly).
+    Settings of tasks, versions of packages, inputs that were read, what became of the quanta, checksums of the outputs
+    by data ID, and the numbers that tasks noted in their metadata (of a hundred quanta, chosen evenly; with --metrics of
+    all of them, and those in documents that they made).
 
     Examples
     --------
         stage diff deblend-test/20261121T101500Z .
 
+        stage diff . ../other-campaign:. --metrics "fit.*" --rows
+
         stage diff HSC/runs/w44 HSC/runs/w45 --repo /data/shared --json
     """
     if repo is None:
-        found = stage.Campaign.load(campaign_dir).diff(old, new)
+        found = stage.Campaign.load(campaign_dir).diff(old, new, metrics=metrics, rows=rows)
     else:
-        found = stage.diff_in_repo(repo, old, new)
+        found = stage.diff_in_repo(repo, old, new, metrics=metrics, rows=rows)
     if as_json:
         emit_json(found.to_document())
     else:
-        for line in diff_lines(found):
+        for line in diff_lines(found, all_rows=rows):
             emit(line)
     if not found.same:
         raise typer.Exit(ExitCode.FAILED)

@@ -1,21 +1,20 @@
-"""What came of what, and in what runs differ, as lines for a person."""
+"""What came of what, as lines for a person."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cli.render import cell_text, count_text, table_text
+from cli.render import cell_text, count_text
 from cli.wording import data_id_text
 
 if TYPE_CHECKING:
     from stage.campaign.absent import Absence
-    from stage.campaign.comparing_report import Metrics, RunDifferences, RunSide
     from stage.campaign.lineage import QuantumFacts, Why
     from stage.campaign.lineage_tree import Datasets, Quanta
 
-__all__ = ["diff_lines", "why_lines"]
+__all__ = ["why_lines"]
 
 _SETTINGS_SHOWN = 20
 _CAUSES_SHOWN = 5
@@ -145,86 +144,3 @@ def _words(data_id: str) -> str:
 
 def _first_line(text: str) -> str:
     return cell_text(text.strip().split("\n", 1)[0])
-
-
-def diff_lines(found: RunDifferences) -> Iterable[str]:
-    """Word in what two runs differ.
-
-    Parameters
-    ----------
-    found : RunDifferences
-        What differs.
-
-    Yields
-    ------
-    str
-        Lines; one where nothing does.
-    """
-    yield from (_side_line(word, side) for word, side in (("old", found.old), ("new", found.new)))
-    if found.same:
-        yield "the same: settings, versions, inputs, quanta, outputs"
-        return
-    for title, names, rows in _tables(found):
-        if rows:
-            yield f"\n{title}"
-            yield table_text(names, rows)
-    if found.metrics.n_different:
-        yield from _metric_lines(found.metrics)
-
-
-def _side_line(word: str, side: RunSide) -> str:
-    quanta, datasets = count_text(side.n_quanta, "quantum", "quanta"), count_text(side.n_datasets, "dataset")
-    return f"{word}  {side.run}: {quanta}, {datasets}"
-
-
-_Table = tuple[str, Sequence[str], list[tuple[Any, ...]]]
-
-
-def _tables(found: RunDifferences) -> Iterable[_Table]:
-    yield (
-        "settings",
-        ("task", "setting", "old", "new"),
-        [(d.task, d.key, _value(d.old), _value(d.new)) for d in found.settings],
-    )
-    yield "versions", ("package", "old", "new"), [(d.key, d.old, d.new) for d in found.versions]
-    yield (
-        "inputs, by collection", ("collection", "old", "new"),
-        [(name, *pair) for name, pair in found.collections.items()],
-    )  # fmt: skip
-    yield (
-        "inputs", ("dataset type", "same", "only old", "only new", "data IDs"),
-        [(d.dataset_type, d.n_same, d.only_old, d.only_new, _some(d.data_ids, d.only_old + d.only_new)) for d in found.inputs],
-    )  # fmt: skip
-    yield (
-        "quanta", ("task", "old", "new", "quanta", "data IDs"),
-        [(d.task, d.old, d.new, d.n, _some(d.data_ids, d.n)) for d in found.quanta],
-    )  # fmt: skip
-    yield (
-        "outputs", ("dataset type", "same", "changed", "only old", "only new", "data IDs"),
-        [
-            (d.dataset_type, d.n_same, d.n_changed, d.only_old, d.only_new, _some(d.data_ids, d.n_changed + d.only_old + d.only_new))
-            for d in found.outputs
-        ],
-    )  # fmt: skip
-
-
-def _value(value: Any) -> str:
-    return "(not there)" if value == "(not there)" else json.dumps(value, ensure_ascii=False)
-
-
-def _metric_lines(metrics: Metrics) -> Iterable[str]:
-    compared = f"of {metrics.n_compared:,} quanta"
-    if metrics.n_compared < metrics.n_common:
-        compared += f", chosen evenly from {metrics.n_common:,}"
-    yield f"\nmetrics: {count_text(metrics.n_different, 'number')} differ, {compared}"
-    yield table_text(
-        ("task", "data ID", "number", "old", "new", "relative"),
-        [(m.task, data_id_text(m.data_id), m.key, m.old, m.new, m.relative) for m in metrics.largest],
-    )
-
-
-def _some(data_ids: Sequence[Mapping[str, Any]], n: int) -> str:
-    shown = "; ".join(
-        ", ".join(f"{k}={v}" for k, v in each.items()) or "(no dimensions)" for each in data_ids[:3]
-    )
-    return shown + ("; …" if n > min(3, len(data_ids)) else "")

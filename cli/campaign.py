@@ -1,4 +1,4 @@
-"""Commands about the campaign itself: clone, init, edit, status, history, demo."""
+"""Commands about the campaign itself: clone, init, edit, status, demo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from cli.options import (
     with_edits,
 )
 from cli.render import emit, emit_json
-from cli.wording import build_lines, change_lines, history_lines, report_lines, status_lines
+from cli.status_wording import status_lines
+from cli.wording import build_lines, change_lines
 from stage.campaign.options import EditOptions
 
 __all__ = ["add_to"]
@@ -107,71 +108,43 @@ def _status(
     ] = False,
     upstream: Annotated[
         bool,
-        typer.Option(
-            "--upstream", help="Ask upstream too: do the inputs hold what the graph was built from?"
-        ),
+        typer.Option("--upstream", help="Ask upstream too what has moved there since the graph was built."),
     ] = False,
+    qg_dot: Annotated[
+        str | None,
+        typer.Option(
+            "--qg-dot",
+            metavar="URI",
+            help="Write a drawing of the graph for Graphviz, with what became of its quanta.",
+        ),
+    ] = None,
+    pipeline_dot: Annotated[
+        str | None,
+        typer.Option("--pipeline-dot", metavar="URI", help="Write a drawing of the pipeline for Graphviz."),
+    ] = None,
 ) -> None:
     """Show a campaign: its upstream, graph, runs and failures, and what can be done next.
+
+    Nothing is changed, and upstream is only asked with --upstream; where it cannot be reached, the rest is told all the same.
 
     Examples
     --------
         stage status
 
         stage status --upstream --json
+
+        stage status --qg-dot graph.dot --pipeline-dot pipeline.dot
     """
     campaign = stage.Campaign.load(campaign_dir)
     if pipeline_text:
         emit(campaign.pipeline_text().rstrip("\n"))
         return
-    report = campaign.status(upstream=upstream)
+    report = campaign.status(upstream=upstream, qg_dot=qg_dot, pipeline_dot=pipeline_dot)
     if as_json:
         emit_json(report.to_document())
     else:
         for line in status_lines(report):
             emit(line)
-
-
-def _history(*, campaign_dir: Path | None, as_json: AsJson = False) -> None:
-    """List the commands that changed the campaign, and what each changed.
-
-    Example:
-
-        stage history
-    """
-    entries = stage.Campaign.load(campaign_dir).history()
-    if as_json:
-        emit_json([entry.to_document() for entry in entries])
-    else:
-        for line in history_lines(entries):
-            emit(line)
-
-
-def _report(
-    *,
-    campaign_dir: Path | None,
-    runs: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN", help="Which runs; the newest by default.")
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page that opens in a browser.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Summarise what became of runs: counts, times, memory, failures.
-
-    Example:
-
-        stage report --html report.html
-    """
-    found = stage.Campaign.load(campaign_dir).report(*(runs or ()), html=html)
-    if as_json:
-        emit_json(found.to_json())
-        return
-    for line in report_lines(found):
-        emit(line)
-    if html is not None:
-        emit(f"report  {html}")
 
 
 def _demo(
@@ -205,6 +178,4 @@ def add_to(app: typer.Typer) -> None:
     add_command(app, "init", with_edits(campaign_dir=False, repo=False)(_init), CHANGES)
     add_command(app, "edit", with_edits()(_edit), CHANGES)
     add_command(app, "status", campaign_command(_status), READS)
-    add_command(app, "history", campaign_command(_history), READS)
-    add_command(app, "report", campaign_command(_report), READS)
     add_command(app, "demo", _demo, EXECUTES)

@@ -91,7 +91,7 @@ def _build(
         stage build --explain --qg-dot graph.dot
     """
     campaign = stage.Campaign.open(campaign_dir, repo=repo, **edits)
-    with explained(is_shown=explain and not as_json) as explanation:
+    with explained(is_shown=explain, as_json=as_json) as explanation:
         report = campaign.build(
             data_query=data_query, data_id_table=data_id_table, fetch=not no_fetch, write_qg=write_qg,
             skip_existing_in=skip_existing_in or None, extend_qg=extend_qg, refresh=refresh,
@@ -158,6 +158,9 @@ def _refresh(
     write_qg: WriteQg = None,
     qg_dot: QgDot = None,
     offline: Offline = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what went of which task, and what was found.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look up again what the graph reads, in the current run, past runs and inputs; no quantum is ever added.
@@ -169,12 +172,14 @@ def _refresh(
     --------
         stage qg refresh
 
-        stage qg refresh --trim-existing-in CAMPAIGN --allow-empty
+        stage qg refresh --trim-existing-in CAMPAIGN --allow-empty --explain
     """
-    report = stage.Campaign.load(campaign_dir).refresh_qg(
-        fetch=not no_fetch, trim_existing_in=trim_existing_in, allow_pruning=allow_pruning, allow_empty=allow_empty,
-        write_qg=write_qg, qg_dot=qg_dot, offline=offline,
-    )  # fmt: skip
+    with explained(is_shown=explain, as_json=as_json) as explanation:
+        report = stage.Campaign.load(campaign_dir).refresh_qg(
+            fetch=not no_fetch, trim_existing_in=trim_existing_in, allow_pruning=allow_pruning,
+            allow_empty=allow_empty, write_qg=write_qg, qg_dot=qg_dot, offline=offline, explain=explain,
+        )  # fmt: skip
+        explanation.update(report.explanation or {})
     _answer(report, as_json=as_json)
 
 

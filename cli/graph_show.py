@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 import stage
+from cli.data_ids import data_id_values
 from cli.lazy import LazyGroup
 from cli.options import READS, AsJson, add_command, campaign_command
-from cli.render import count_text, emit, emit_json, table_text
+from cli.render import count_text, emit, emit_json, size_text, table_text
 from cli.rows import show_rows
 from cli.wording import graph_lines
 
@@ -97,11 +98,11 @@ def _show(
         if quantum is not None:
             _show_quantum(graph, quantum, as_json)
         elif by:
-            _show_rows(summary.count_by(graph.load(), by.split(","), task, _values(data_id)), as_json)
+            _show_rows(summary.count_by(graph.load(), by.split(","), task, data_id_values(data_id)), as_json)
         elif task is not None or data_id:
-            _show_found(summary.found_quanta(graph.load(), task, _values(data_id)), limit, as_json)
+            _show_found(summary.found_quanta(graph.load(), task, data_id_values(data_id)), limit, as_json)
         elif sizes:
-            _show_rows(summary.dataset_sizes(graph.load()), as_json)
+            _show_sizes(summary.dataset_sizes(graph.load()), as_json)
         elif explanation:
             _show_explanation(graph, as_json)
         else:
@@ -121,23 +122,19 @@ def _show_header(campaign_dir: Path | None, uri: str | None, as_json: bool) -> N
             emit(line)
 
 
-def _values(words: list[str] | None) -> dict[str, str]:
-    """Turn NAME=VALUE words into a data ID."""
-    out = {}
-    for word in words or ():
-        name, equals, value = word.partition("=")
-        if not equals or not name.strip() or not value.strip():
-            raise stage.UsageError(
-                f"'{word}' is no value of a dimension",
-                code="not-a-value",
-                hint="Write NAME=VALUE, as visit=42.",
-            )
-        out[name.strip()] = value.strip()
-    return out
-
-
 def _show_rows(columns: stage.Columns, as_json: bool) -> None:
     show_rows(columns, "json" if as_json else "table")
+
+
+def _show_sizes(found: stage.Columns, as_json: bool) -> None:
+    if as_json:
+        _show_rows(found, as_json)
+        return
+    rows = [
+        (name, role, n, n_there, size_text(n_bytes) if n_there else "-")
+        for name, role, n, n_there, n_bytes in found.rows()
+    ]
+    emit(table_text(("dataset type", "role", "datasets", "of these there already", "size of those"), rows))
 
 
 def _show_found(found: stage.Columns, limit: int, as_json: bool) -> None:
@@ -216,21 +213,23 @@ def _show_explanation(graph: stage.GraphFile, as_json: bool) -> None:
         _tell(document)
 
 
-def _tell(document: Mapping[str, Any]) -> None:
+def _tell(document: Mapping[str, Any], *, causes: bool = True) -> None:
     from stage.graph.explaining.text import lines
 
-    for line in lines(document):
+    for line in lines(document, causes=causes):
         emit(line)
 
 
 @contextmanager
-def explained(*, is_shown: bool) -> Iterator[dict[str, Any]]:
-    """Show where quanta come from: of a graph that was built, and of one that would have been empty.
+def explained(*, is_shown: bool, as_json: bool = False) -> Iterator[dict[str, Any]]:
+    """Show where quanta come from: of a graph that was built, and of one that could not be.
 
     Parameters
     ----------
     is_shown : bool
         Whether that was asked for.
+    as_json : bool, optional
+        Whether as JSON; that of a graph that was built is in its report.
 
     Yields
     ------
@@ -239,18 +238,26 @@ def explained(*, is_shown: bool) -> Iterator[dict[str, Any]]:
 
     Raises
     ------
-    UsageError
-        That of the build, after its explanation was shown.
+    StageError
+        That of the build, after its explanation was shown. The causes are left to it.
     """
     document: dict[str, Any] = {}
     try:
         yield document
-    except stage.UsageError as exc:
-        if is_shown and "explanation" in exc.context:
-            _tell(exc.context["explanation"])
+    except stage.StageError as exc:
+        found = exc.context.get("explanation") if is_shown else None
+        if found and as_json:
+            emit_json(
+                {
+                    "error": {"code": exc.code, "message": exc.message, "hint": exc.hint},
+                    "explanation": found,
+                }
+            )
+        elif found:
+            _tell(found, causes=False)
             emit()
         raise
-    if is_shown and document:
+    if is_shown and document and not as_json:
         _tell(document)
         emit()
 

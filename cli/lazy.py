@@ -9,8 +9,9 @@ from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["MAY_BE_BARE", "LazyCommand", "LazyGroup"]
 
-MAY_BE_BARE = frozenset({"--write-qg"})
+MAY_BE_BARE = frozenset({"--write-pipeline", "--write-qg"})
 """Options that mean something without their value too, which Typer does not know of."""
+_LONGEST_SENTENCE = 200
 
 
 class _LazyOptions:
@@ -33,7 +34,33 @@ class _LazyOptions:
         for parameter in parameters:
             if "process_value" not in vars(parameter):
                 parameter.process_value = _passing_text(parameter)
+                if parameter.param_type_name == "argument":
+                    _show_plainly(parameter)
         return parameters
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return what a list of commands says of this one.
+
+        Parameters
+        ----------
+        limit : int, optional
+            How much room there is; more lines are taken instead of leaving something out.
+
+        Returns
+        -------
+        str
+            The first sentence of its help.
+        """
+        text: str = super().get_short_help_str(max(limit, _LONGEST_SENTENCE))  # type: ignore[misc]
+        return text
+
+
+def _show_plainly(argument: Any) -> None:
+    """Show an argument by its name alone: of its type, as Typer names it, a user knows nothing."""
+    name = argument.metavar or argument.name.upper()
+    usage = name if argument.required or name.startswith("[") else f"[{name}]"
+    argument.display_type_rich = argument.display_type = lambda *_, **__: None
+    argument._usage_display_name = lambda: usage if argument.nargs == 1 or "…" in name else f"{usage}..."  # noqa: SLF001
 
 
 def _passing_text(parameter: Any) -> Callable[[Any, Any], Any]:

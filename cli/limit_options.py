@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["LogLimit", "Memory", "MemoryMax", "MemoryMultiplier", "Pdb", "Retries", "Timeout", "Wrap"]
+__all__ = [
+    "Ephemeral", "Keep", "LogLimit", "Memory", "MemoryMax", "MemoryMultiplier", "Pdb", "Retries", "Timeout", "Wrap",
+]  # fmt: skip
 
 Timeout = Annotated[
     float | None,
@@ -72,5 +74,19 @@ Pdb = Annotated[
     bool,
     typer.Option(
         "--pdb", help="Open a debugger where the first quantum fails; needs a terminal and one process."
+    ),
+]
+Ephemeral = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ephemeral",
+        metavar="GLOB",
+        help="Intermediate dataset types whose files go once all that read them is done; more than one may be given.",
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep", metavar="GLOB", help="Dataset types that stay although the pipeline calls them ephemeral."
     ),
 ]

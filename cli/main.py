@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
@@ -39,13 +40,18 @@ Nothing but 'push' (and 'repo', for its keeper) writes to the shared repository.
 """
 EPILOG = codes_text(ExitCode)
 PARTS = {
-    "campaign": ("clone", "init", "edit", "status", "history", "report", "demo"),
+    "campaign": ("clone", "init", "edit", "status", "demo"),
     "graph": ("build", "fetch", "qg"),
     "graph_show": ("draw",),
     "config": ("config",),
     "registering": ("register-dataset-types",),
-    "run": ("run", "prep", "exec", "merge", "log"),
+    "run": ("run", "prep", "log"),
+    "jobs": ("exec", "merge"),
+    "plan": ("plan",),
     "after": ("why", "diff"),
+    "report": ("report",),
+    "describe": ("describe",),
+    "history": ("history", "rollback"),
     "stack": ("pop", "clean"),
     "sync": ("push",),
     "query": ("query", "get"),
@@ -229,7 +235,35 @@ def _keep_answers_apart() -> None:
     )
 
 
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _again_if_lost(lost: sys.UnraisableHookArgs) -> None:
+    """Ask once more for an end that came where Python lets nothing through, as in a finalizer, and says so at length."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _set_signals(handler: Callable[[int, object], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def run() -> None:
     """Run the process's command line and exit."""
     _keep_answers_apart()
-    sys.exit(run_command())
+    sys.unraisablehook = _again_if_lost
+    try:
+        # From here on there may be something to unwind, so that both signals are exceptions.
+        _set_signals(_interrupt)
+        code = run_command()
+    except KeyboardInterrupt:  # while another one, or an error, was being worded
+        sys.stderr.write("stage: interrupted\n")
+        code = ExitCode.INTERRUPTED
+    # All is done: an end of the process that is asked for now comes anyway.
+    _set_signals(signal.SIG_IGN)
+    sys.exit(code)

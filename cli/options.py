@@ -17,6 +17,7 @@ import typer
 
 from cli.exit_codes import ExitCode
 from cli.lazy import LazyCommand
+from cli.waiting import may_wait
 
 __all__ = [
     "CHANGES",
@@ -112,10 +113,19 @@ _PIPELINE_PANEL = {
         ),
         None,
     ),
+    "instrument": (
+        str | None,
+        typer.Option(
+            "--instrument", metavar="NAME", help="Use the settings that the pipeline has for this instrument."
+        ),
+        None,
+    ),
     "write_pipeline": (
         str | None,
         typer.Option(
-            "--write-pipeline", metavar="URI", help="Write the pipeline there, and use it from there."
+            "--write-pipeline",
+            metavar="[URI]",
+            help="Write the whole pipeline there, and use it from there; without URI, pipeline.yaml in the campaign.",
         ),
         None,
     ),
@@ -234,7 +244,9 @@ def add_command(app: typer.Typer, name: str, function: Command, codes: Iterable[
     codes : iterable of ExitCode
         The codes it may end with.
     """
-    app.command(name, cls=LazyCommand, help=help_text(function), epilog=codes_text(codes))(function)
+    listed = tuple(codes)
+    made = may_wait(function) if ExitCode.CONFLICT in listed else function
+    app.command(name, cls=LazyCommand, help=help_text(function), epilog=codes_text(listed))(made)
 
 
 def extended(
@@ -344,7 +356,7 @@ def with_edits(
         given = {name: kwargs.pop(name) for name in chosen}
         kwargs["edits"] = {k: v for k, v in given.items() if v}
         # A counter of 0 and an empty text are values too.
-        for name in ("set_counter", "campaign_docs"):
+        for name in ("set_counter", "campaign_docs", "write_pipeline"):
             if given.get(name) is not None:
                 kwargs["edits"][name] = given[name]
 

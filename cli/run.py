@@ -1,10 +1,9 @@
-"""Commands that execute quanta and tell of it: run, exec, merge, log."""
+"""Commands that execute a campaign's quanta and tell of it: run, prep, log."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
-from dataclasses import asdict
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +23,18 @@ from cli.graph_options import (
     UseTaskConfigs,
     WriteQg,
 )
-from cli.limit_options import LogLimit, Memory, MemoryMax, MemoryMultiplier, Pdb, Retries, Timeout, Wrap
+from cli.limit_options import (
+    Ephemeral,
+    Keep,
+    LogLimit,
+    Memory,
+    MemoryMax,
+    MemoryMultiplier,
+    Pdb,
+    Retries,
+    Timeout,
+    Wrap,
+)
 from cli.options import (
     CHANGES,
     EXECUTES,
@@ -38,9 +48,11 @@ from cli.options import (
     campaign_command,
     with_edits,
 )
-from cli.render import count_text, emit, emit_json
+from cli.render import emit, emit_json
+from cli.scope_options import FromCommand, KeepScratch, Until
 from cli.stack_options import Purge, Replace, Restart, Unstore
 from cli.wording import log_lines, run_lines
+from registry.errors import UsageError
 from stage.campaign.options import EditOptions
 from stage.execution.kept import DEFAULT_LIMIT
 
@@ -105,6 +117,11 @@ def _run(
     memory_max: MemoryMax = None,
     wrap: Wrap = "",
     pdb: Pdb = False,
+    ephemeral: Ephemeral = None,
+    keep: Keep = None,
+    until: Until = "",
+    keep_scratch: KeepScratch = False,
+    from_command: FromCommand = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -126,6 +143,10 @@ def _run(
         stage run -j 8 --memory 16000 --memory-multiplier 2
 
         stage run -j 8 --replace --purge
+
+        stage run -j 8 --until calibrate
+
+        stage run -j 8 --keep-scratch --from-command assemble:3
     """
     from cli.progress import progress_display
 
@@ -163,6 +184,11 @@ def _run(
             memory_max=memory_max,
             wrap=wrap,
             pdb=pdb,
+            ephemeral=ephemeral or (),
+            keep=keep or (),
+            until=until,
+            keep_scratch=keep_scratch,
+            from_command=from_command or (),
             on_progress=on_progress,
             **edits,
         )
@@ -173,7 +199,7 @@ def _run(
             emit(line)
     if report.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    if not report.complete:
+    if not (report.complete or report.until):
         raise typer.Exit(ExitCode.PARTLY_DONE)
 
 
@@ -198,130 +224,29 @@ def _prep(
 ) -> None:
     """Make a run ready for jobs: its collection, configs and versions; leaves it as the current run.
 
+    Without a graph it is made ready for the pipeline's tasks, and the graph that is built next is run into it.
+
     Example:
 
         stage prep && stage exec submit/*/*/graph.qg --quanta all --record job.jsonl
     """
     campaign = stage.Campaign.open(campaign_dir, repo=repo, **edits)
+    before = campaign.state.collections.runs
     name = campaign.prep(
         new_run=new_run, continue_run=continue_run, replace=replace, restart=restart, unstore=unstore, purge=purge,
         use_qg_configs=use_qg_configs, use_task_configs=use_task_configs,
         **edits,
     )  # fmt: skip
-    graph = str(campaign.layout.run_graph(name))
+    path = campaign.layout.run_graph(name)
+    graph = str(path) if path.is_file() else None
+    dropped = [run for run in before if run not in campaign.state.collections.runs]
     if as_json:
-        emit_json({"run": name, "graph": graph})
+        emit_json({"run": name, "graph": graph, "dropped": dropped})
     else:
+        for run in dropped:
+            emit(f"dropped {run}" + (", purged" if purge else ", its files removed" if unstore else ""))
         emit(f"run     {name}")
-        emit(f"graph   {graph}")
-
-
-def _exec(
-    *,
-    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="Graph file of a run: submit/RUN/graph.qg.")],
-    quanta: Annotated[
-        str, typer.Option("--quanta", metavar="LIST", help="Which quanta, by number: 0,3,7-12 or all.")
-    ],
-    record: Annotated[
-        str, typer.Option("--record", metavar="FILE", help="Where to write what became of them.")
-    ],
-    datastore: Annotated[
-        str | None,
-        typer.Option(
-            "--datastore", metavar="URI", help="Where outputs go; by default data/ of the graph's campaign."
-        ),
-    ] = None,
-    processes: Processes = 1,
-    force: Annotated[
-        bool, typer.Option("--force", help="Run quanta that are complete too, and replace what they made.")
-    ] = False,
-    timeout: Timeout = None,
-    retries: Retries = None,
-    log_limit: LogLimit = DEFAULT_LIMIT,
-    memory: Memory = None,
-    memory_multiplier: MemoryMultiplier = 1.0,
-    memory_max: MemoryMax = None,
-    wrap: Wrap = "",
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-) -> None:
-    """Execute quanta from a graph file alone: no database is opened, here or upstream.
-
-    What a batch job does on its node. 'stage merge' brings the records into staging. Quanta that are complete, by the
-    record or by what is in the datastore, are skipped and recorded as they are.
-
-    Example:
-
-        stage exec submit/deblend/20261121T101500Z/graph.qg --quanta 0-99 --record job-0.jsonl.zst
-    """
-    from cli.progress import progress_display
-
-    # What tasks print in this process (-j 0) is not our answer.
-    with progress_display(quiet=quiet or as_json) as on_progress, redirect_stdout(sys.stderr):
-        report = stage.exec_graph(
-            graph,
-            quanta=quanta,
-            record=record,
-            datastore=datastore,
-            processes=processes,
-            force=force,
-            timeout=timeout,
-            retries=retries,
-            log_limit=log_limit,
-            memory=memory,
-            memory_multiplier=memory_multiplier,
-            memory_max=memory_max,
-            wrap=wrap,
-            on_progress=on_progress,
-        )
-    total = report.total
-    if as_json:
-        emit_json(
-            {
-                "run": report.run,
-                "record": record,
-                "tasks": {k: asdict(v) for k, v in report.tasks.items()},
-                "failures": [{"quantum": f.quantum, "message": f.message} for f in report.failures],
-                "interrupted": report.interrupted,
-            }
-        )
-    else:
-        ran = count_text(total.done - total.skipped, "quantum", "quanta")
-        emit(f"ran     {ran}, {total.failed:,} failed, {total.blocked:,} blocked")
-        if total.skipped:
-            skipped = count_text(total.skipped, "quantum", "quanta")
-            emit(f"skipped {skipped}, complete already (--force runs them again)")
-        emit(f"record  {record}")
-        for failure in report.failures[:10]:
-            emit(f"failed  {failure.quantum}: {failure.message.strip().splitlines()[0]}")
-        if report.interrupted:
-            emit("interrupted; the same command goes on from here")
-    if report.interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
-    if not report.is_complete:
-        raise typer.Exit(ExitCode.PARTLY_DONE)
-
-
-def _merge(
-    *,
-    campaign_dir: Path | None,
-    records: Annotated[list[str], typer.Argument(metavar="RECORD", help="Record files of jobs.")],
-    as_json: AsJson = False,
-) -> None:
-    """Bring the records of jobs into staging; merging one twice changes nothing.
-
-    Example:
-
-        stage merge submit/deblend/20261121T101500Z/records/*.jsonl.zst
-    """
-    report = stage.Campaign.load(campaign_dir).merge(*records)
-    if as_json:
-        emit_json(report.to_document())
-    else:
-        for line in run_lines(report, "merged"):
-            emit(line)
-    if not report.complete:
-        raise typer.Exit(ExitCode.PARTLY_DONE)
+        emit(f"graph   {graph or 'none yet: stage build'}")
 
 
 def _log(
@@ -344,6 +269,9 @@ def _log(
     data_query: Annotated[
         str, typer.Option("-d", "--data-query", metavar="QUERY", help="Expression that data IDs fulfil.")
     ] = "",
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Show lines as they are written, until the run ends.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the logs of quanta.
@@ -355,7 +283,22 @@ def _log(
         stage log detect visit=903342 --tail 20
 
         stage log --failed -d "instrument = 'HSC' AND visit IN (903342..903350)"
+
+        stage log -f detect
     """
+    if follow:
+        if as_json:
+            raise UsageError(
+                "lines that are followed are no JSON",
+                code="contradicting-options",
+                hint="Leave --json or --follow out.",
+            )
+        with suppress(KeyboardInterrupt):
+            stage.Campaign.load(campaign_dir).log(
+                *(words or ()), failed=failed, run=run, tail=tail, attempts=attempts, data_query=data_query,
+                follow=_emit_now,
+            )  # fmt: skip
+        return
     entries = stage.Campaign.load(campaign_dir).log(
         *(words or ()), failed=failed, run=run, tail=tail, attempts=attempts, data_query=data_query
     )
@@ -364,6 +307,11 @@ def _log(
     else:
         for line in log_lines(entries, failed=failed):
             emit(line)
+
+
+def _emit_now(line: str) -> None:
+    emit(line)
+    sys.stdout.flush()
 
 
 def add_to(app: typer.Typer) -> None:
@@ -376,6 +324,4 @@ def add_to(app: typer.Typer) -> None:
     """
     add_command(app, "run", with_edits()(_run), EXECUTES)
     add_command(app, "prep", with_edits()(_prep), CHANGES)
-    add_command(app, "exec", _exec, EXECUTES)
-    add_command(app, "merge", campaign_command(_merge), EXECUTES)
     add_command(app, "log", campaign_command(_log), READS)

@@ -50,6 +50,15 @@ def _clean(
     purge: Annotated[
         bool, typer.Option("--purge", help="Remove those runs altogether, not only their files.")
     ] = False,
+    keep_history: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-history",
+            min=1,
+            metavar="N",
+            help="Let older entries of the history be ones to go back to no more.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Say what would be removed; do nothing.")
     ] = False,
@@ -65,9 +74,11 @@ def _clean(
         stage clean --dry-run
 
         stage clean --purge --yes
+
+        stage clean --keep-history 10
     """
     campaign = stage.Campaign.load(campaign_dir)
-    report = campaign.clean(purge=purge, dry_run=True)
+    report = campaign.clean(purge=purge, keep_history=keep_history, dry_run=True)
     if not as_json:
         for line in clean_lines(report):
             emit(line)
@@ -75,7 +86,7 @@ def _clean(
         if not confirmed("Remove this?", yes=yes):
             emit("nothing was removed")
             return
-        report = campaign.clean(purge=purge)
+        report = campaign.clean(purge=purge, keep_history=keep_history)
         if not as_json:
             emit("removed")
     if as_json:

@@ -33,6 +33,10 @@ def clean_lines(report: CleanReport) -> Iterable[str]:
     yield from (f"chain   {name}" for name in report.chains)
     yield from (f"gone    {name}, and what is left of it" for name in report.forgotten)
     yield from (f"kept    {run}: {why}" for run, why in report.kept.items())
+    if report.history:
+        first, last = report.history[0], report.history[-1]
+        which = f"entry {first}" if first == last else f"entries {first} to {last}"
+        yield f"history what {which} could be gone back to by ('stage history' lists them all the same)"
     if report.datasets:
         n = count_text(report.datasets, "dataset")
         yield f"{n}, {count_text(report.files, 'file')}, {size_text(report.size_bytes)}"

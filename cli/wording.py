@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +15,18 @@ if TYPE_CHECKING:
         BuildReport,
         FetchReport,
         GraphReport,
-        HistoryEntry,
         LogEntry,
         PushReport,
         RunReport,
-        StatusReport,
     )
-    from stage.report.summary import RunReport as RunSummary
 
 __all__ = [
-    "build_lines", "change_lines", "data_id_text", "fetch_lines", "graph_lines", "history_lines", "log_lines", "push_lines",
-    "report_lines", "run_lines", "status_lines",
+    "STATUSES", "build_lines", "change_lines", "data_id_text", "fetch_lines", "graph_lines", "log_lines", "push_lines",
+    "run_lines",
 ]  # fmt: skip
 
-_ORDER = ("succeeded", "no-work", "failed", "blocked", "missing")
+STATUSES = ("succeeded", "no-work", "failed", "blocked", "begun", "missing", "skipped")
+"""What can have become of quanta, in the order in which a person reads it."""
 _MAX_FAILURES = 10
 
 
@@ -53,7 +50,19 @@ def data_id_text(text: str) -> str:
         return text
 
 
-def _tasks(tasks: Mapping[str, int]) -> str:
+def tasks_text(tasks: Mapping[str, int]) -> str:
+    """Word how many quanta tasks have.
+
+    Parameters
+    ----------
+    tasks : mapping of str to int
+        Label to number.
+
+    Returns
+    -------
+    str
+        As ``2 tasks, 9 quanta (a 6, b 3)``.
+    """
     total = sum(tasks.values())
     return f"{count_text(len(tasks), 'task')}, {count_text(total, 'quantum', 'quanta')} ({_listed(tasks)})"
 
@@ -71,7 +80,7 @@ def build_lines(report: BuildReport) -> Iterable[str]:
     str
         Lines.
     """
-    yield f"graph   {_tasks(report.graph.tasks)}   {report.seconds:.1f} s"
+    yield f"graph   {tasks_text(report.graph.tasks)}   {report.seconds:.1f} s"
     yield from _step_lines(report.graph)
     yield from _left_out_lines(report.graph)
     if report.refreshed is not None:
@@ -116,7 +125,7 @@ def graph_lines(report: GraphReport) -> Iterable[str]:
         Lines.
     """
     yield f"graph   {report.uri} ({size_text(report.size_bytes)})"
-    yield f"        {_tasks(report.tasks)}"
+    yield f"        {tasks_text(report.tasks)}"
     yield from _step_lines(report)
     yield f"inputs  {', '.join(report.input_collections) or '-'}"
     if report.data_query:
@@ -162,12 +171,38 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
-def _count_rows(tasks: Mapping[str, Mapping[str, int]]) -> str:
-    statuses = [s for s in _ORDER if any(c.get(s) for c in tasks.values())] or ["succeeded"]
+def count_rows(tasks: Mapping[str, Mapping[str, int]]) -> str:
+    """Return a table of what became of quanta.
+
+    Parameters
+    ----------
+    tasks : mapping
+        Label to status to number.
+
+    Returns
+    -------
+    str
+        A line a task, a column for each status that there is.
+    """
+    statuses = [s for s in STATUSES if any(c.get(s) for c in tasks.values())] or ["succeeded"]
     return table_text(("task", *statuses), [(t, *(c.get(s, 0) for s in statuses)) for t, c in tasks.items()])
 
 
-def _failure_lines(failures: Sequence[object], total: int) -> Iterable[str]:
+def failure_lines(failures: Sequence[object], total: int) -> Iterable[str]:
+    """Word the first few of quanta that failed.
+
+    Parameters
+    ----------
+    failures : sequence of stage.campaign.reports.Failure
+        They.
+    total : int
+        How many there are in all.
+
+    Yields
+    ------
+    str
+        A line each, and one that says how many more there are.
+    """
     from stage.campaign.reports import Failure
 
     for failure in failures[:_MAX_FAILURES]:
@@ -195,18 +230,23 @@ def run_lines(report: RunReport, done: str = "executed") -> Iterable[str]:
     if report.run:
         executed = count_text(report.executed, "quantum", "quanta")
         yield f"run     {report.run}: {executed} {done}   {report.seconds:.1f} s"
-        yield _count_rows(report.tasks)
+        yield count_rows(report.tasks)
     else:
         yield "run     there is nothing left to run, so none was begun"
     if report.skipped:
         yield f"skipped {_listed(report.skipped)}: done in other collections"
+    if report.removed:
+        files = count_text(report.removed, "ephemeral file")
+        yield f"removed {files} ({size_text(report.removed_bytes)}); the datasets stay known"
     yield from drop_lines(report.dropped)
     yield from (f"note    {note}" for note in report.notes)
-    yield from _failure_lines(report.failures, len(report.failures))
+    yield from failure_lines(report.failures, len(report.failures))
     if report.steps_left:
         yield f"steps   {', '.join(report.steps_left)}: not begun, they build on what is done before"
     if report.interrupted:
         yield "interrupted; 'stage run' goes on from here"
+    elif report.until:
+        yield f"stopped after '{report.until}', as asked; 'stage run' goes on with the rest"
     elif not report.complete:
         why = "'stage log --failed' shows why, " if report.failures else ""
         yield f"partly done; {why}'stage run' runs what is missing"
@@ -230,50 +270,6 @@ def push_lines(report: PushReport) -> Iterable[str]:
     yield from report.plan.lines()
     if report.pushed:
         yield f"pushed  {', '.join(report.plan.runs)}   {report.seconds:.1f} s"
-
-
-def status_lines(report: StatusReport) -> Iterable[str]:
-    """Word where a campaign stands.
-
-    Parameters
-    ----------
-    report : StatusReport
-        The campaign.
-
-    Yields
-    ------
-    str
-        Lines.
-    """
-    yield f"campaign  {report.name}" + (f" — {report.doc}" if report.doc else "")
-    yield f"upstream  {report.upstream}"
-    yield f"pipeline  {report.pipeline or '-'}"
-    yield f"inputs    {', '.join(report.collections.get('inputs', ())) or '-'}"
-    if report.collections.get("chain"):
-        yield f"chain     {report.collections['chain']}"
-    yield f"graph     {_tasks(report.graph.tasks) if report.graph else '-'}"
-    if report.graph and report.graph.step:
-        yield f"          {report.graph.step}"
-    if report.graph_problem:
-        yield f"          {report.graph_problem}"
-    yield from (f"          {note}" for note in report.graph_notes)
-    if report.staging:
-        yield f"staging   {count_text(report.staging.get('datasets', 0), 'dataset')}"
-    if report.staging_problem:
-        yield f"staging   {report.staging_problem}"
-    if report.holder:
-        yield f"busy      {report.holder}"
-    for run in report.runs:
-        yield ""
-        yield f"run {run.name} ({run.place}; {run.push})"
-        yield _count_rows(run.tasks)
-        yield from _failure_lines(run.failures, run.n_failures)
-        if run.steps_left:
-            yield f"steps not begun: {', '.join(run.steps_left)}"
-    if report.next_commands:
-        yield ""
-        yield "next"
-        yield from (f"  {command}" for command in report.next_commands)
 
 
 def log_lines(entries: Sequence[LogEntry], *, failed: bool = False) -> Iterable[str]:
@@ -335,53 +331,3 @@ def _value(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(v, str) for v in value):
         return ", ".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def history_lines(entries: Sequence[HistoryEntry]) -> Iterable[str]:
-    """Word a campaign's history.
-
-    Parameters
-    ----------
-    entries : sequence of HistoryEntry
-        The commands.
-
-    Yields
-    ------
-    str
-        Lines.
-    """
-    for entry in entries:
-        when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(entry.at_ns / 1e9))
-        yield f"{entry.position:4d}  {when}  {entry.command}"
-        yield from (f"        {line}" for line in change_lines(entry.change))
-
-
-def report_lines(report: RunSummary) -> Iterable[str]:
-    """Word the figures of runs.
-
-    Parameters
-    ----------
-    report : stage.report.summary.RunReport
-        The figures.
-
-    Yields
-    ------
-    str
-        Lines.
-    """
-    total = count_text(sum(report.counts.values()), "quantum", "quanta")
-    yield f"{', '.join(report.runs)}: {total} in {report.elapsed_s:.1f} s"
-    names = ("task", *_ORDER[:-1], "median s", "cpu s", "peak MB")
-    yield table_text(
-        names,
-        [
-            (
-                t.task,
-                *(t.counts.get(s, 0) for s in _ORDER[:-1]),
-                round(t.median_s, 3),
-                round(t.cpu_s, 1),
-                t.peak_bytes // 10**6,
-            )
-            for t in report.tasks
-        ],
-    )
