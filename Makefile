@@ -35,7 +35,10 @@ test: $(VENV)/.dev ## Run the tests.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 faults: $(VENV)/.dev ## The long form of the crash, race and corruption tests.
-	STAGE_FAULTS=long $(BIN)/python -m pytest tests/faults tests/property/test_registry_machine.py tests/integration/test_campaign_kill.py
+	STAGE_FAULTS=long $(BIN)/python -m pytest tests/faults \
+		tests/property/test_build_split.py tests/property/test_plan_run.py tests/property/test_registry_machine.py tests/property/test_run_stack.py \
+		tests/integration/test_campaign_kill.py tests/integration/test_decision_table.py tests/integration/test_history.py \
+		tests/integration/test_signals.py tests/integration/test_stack_commands.py tests/integration/test_steps_left_out.py
 
 vectors: $(VENV)/.dev ## Compare with the answers of the reference system.
 	$(BIN)/python -m tests.vectors.run $(if $(DIR),--dir $(DIR)) $(if $(ONLY),--only $(ONLY)) --db $(DB)

@@ -20,12 +20,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionUniverse
+from registry.model.records import Artifact
 from registry.model.refs import new_ids
 from registry.registry import Registry
 from stage.execution.run import run_graph
@@ -41,7 +44,11 @@ UNIVERSE = DimensionUniverse.from_yaml(
 DIMS = ("sample",)
 
 
-def make(root: Path, n: int) -> tuple[Repo, QuantumGraph, str]:
+SLEEPERS, SLEEP_S = 64, 2.0
+"""Workers, and seconds that each quantum sleeps: what is found is told as a part of quanta of ten seconds."""
+
+
+def make(root: Path, n: int, **settings: Any) -> tuple[Repo, QuantumGraph, str]:
     """Make a staging repository with n inputs (rows only: they are not read) and a graph of n quanta."""
     url = f"sqlite:///{root}/staging.sqlite3"
     Registry.create(url, UNIVERSE, wal=True).close()
@@ -57,6 +64,7 @@ def make(root: Path, n: int) -> tuple[Repo, QuantumGraph, str]:
         "dimensions": DIMS,
         "inputs": {"number": {"dataset_type": "number", "storage_class": "Json"}},
         "outputs": {"out": {"dataset_type": "nothing", "storage_class": "Json"}},
+        **settings,
     }
     pipeline = Pipeline.of(noop=("stage.tasks.noop:NoOpTask", noop))
     graph = build(pipeline, BuildView(None, staging), input_collections=["inputs"]).retarget("u/bench/run")
@@ -119,6 +127,45 @@ def bench_pool(root: Path, n: int) -> list[dict[str, Any]]:
     return [row("run-pool", n, wall, floor_wall, "ms"), row("run-pool-cpu", n, used, floor_used, "CPU ms")]
 
 
+def bench_sleepers(root: Path, n: int) -> list[dict[str, Any]]:
+    """64 workers on whatever cores there are, with quanta that sleep: what each costs besides, and what all of it costs.
+
+    ``run-sleepers`` is the time between the end of one quantum and the beginning of the next in the same worker, from
+    what they say of themselves; ``run-sleepers-all`` shares out the whole run, its start with 64 workers included. The
+    unit of both is the part, in percent, of quanta of ten seconds. The floor is that of a bare pool of processes.
+    """
+    n = min(n, 10 * SLEEPERS)
+    staging, graph, uri = make(root, n, seconds=SLEEP_S)
+    wall, _ = measure(lambda: run_graph(staging, uri, processes=SLEEPERS, graph=graph))
+    gaps = []
+    with staging.registry.read() as snapshot:
+        rows = snapshot.quanta([graph.output_run]).rows(("id", "started_ns", "finished_ns"))
+        said = snapshot.datasets("noop_metadata", [graph.output_run], artifacts=True)
+    names = ("uri", "size", "checksum", "formatter")
+    told = [staging.datastore.get(Artifact(*a), "Json") for a in said.rows(names)]
+    by_worker: dict[int, list[tuple[int, int]]] = {}
+    spans = {str(UUID(bytes=i)): (begun, ended) for i, begun, ended in rows}
+    for metadata in told:
+        by_worker.setdefault(metadata["pid"], []).append(spans[metadata["quantum"]])
+    for each in map(sorted, by_worker.values()):
+        gaps += [(after - before) * 1e-9 for (_, before), (after, _) in pairwise(each)]
+        gaps += [(ended - begun) * 1e-9 - SLEEP_S for begun, ended in each]
+    staging.close()
+    between = sum(gaps) / n
+    floor_wall, _ = measure(lambda: _sleep_in_pool(n))
+    share = [wall * SLEEPERS / n - SLEEP_S, floor_wall * SLEEPERS / n - SLEEP_S]
+    in_percent = 1e-3 * n * 100 / 10
+    return [
+        row("run-sleepers", n, between * in_percent, share[1] * in_percent, "% of 10 s"),
+        row("run-sleepers-all", n, share[0] * in_percent, share[1] * in_percent, "% of 10 s"),
+    ]
+
+
+def _sleep_in_pool(n: int) -> None:
+    with ProcessPoolExecutor(SLEEPERS) as pool:
+        list(pool.map(time.sleep, [SLEEP_S] * n))
+
+
 def bench_job(root: Path, n: int) -> list[dict[str, Any]]:
     """One batch job of one quantum, from start to end, out of a graph of n."""
     from stage.execution.prep import prepare_run
@@ -150,7 +197,12 @@ def row(name: str, n: int, ours_s: float, floor_s: float, unit: str) -> dict[str
     }  # fmt: skip
 
 
-BENCHES = {"run-inprocess": bench_inprocess, "run-pool": bench_pool, "job": bench_job}
+BENCHES = {
+    "run-inprocess": bench_inprocess,
+    "run-pool": bench_pool,
+    "run-sleepers": bench_sleepers,
+    "job": bench_job,
+}
 
 
 def main() -> None:

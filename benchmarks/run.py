@@ -135,14 +135,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--only", default="", help="ids or programs, separated by commas")
     parser.add_argument("--no-reference", action="store_true", help="leave the reference's column empty")
-    parser.add_argument("--reference-quanta", type=int, default=1000)
+    parser.add_argument("--reference-quanta", type=int, nargs="+", default=[1000, 10000])
     options = parser.parse_args(arguments)
     RESULTS.mkdir(parents=True, exist_ok=True)
     programs = chosen(options.only)
-    sections = [] if options.no_reference else reference.measure(options.reference_quanta, RESULTS)
+    sizes = [] if options.no_reference else options.reference_quanta
+    sections = {quanta: reference.measure(quanta, RESULTS) for quanta in sizes}
     for program, ids in programs.items():
         rows = run_program(program, ids)
-        reference.fill(rows, sections, options.reference_quanta)
+        for quanta, found in sections.items():
+            reference.fill(rows, found, quanta)
         write_page(merge(rows))
         print(table(rows))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ class StepConfig(Config):
     behave: dict[str, str] = Field(default_factory=dict, description="Sample to what its quantum does.")
     sleep: float = Field(0.0, description="Seconds that each quantum takes.")
     is_random: bool = Field(default=False, description="Whether each attempt gives something else.")
+    padding: int = Field(0, description="Bytes that the output has besides.")
 
 
 class StepTask(Task):
@@ -65,7 +67,8 @@ class StepTask(Task):
         misbehave(self.config.behave.get(str(data_id["sample"]), ""))
         # Not the same twice, as a task that depends on the time of day.
         seed = {"seed": os.urandom(8).hex()} if self.config.is_random else {}
-        return Struct(result={"x": value["x"] * self.config.factor, **seed})
+        padding = {"padding": "y" * self.config.padding} if self.config.padding else {}
+        return Struct(result={"x": value["x"] * self.config.factor, **seed, **padding})
 
 
 def _interrupt(argument: str) -> None:
@@ -142,6 +145,11 @@ def _tell(path: str) -> None:
         )
 
 
+def _scratch(_argument: str) -> None:
+    """Leave a temporary file, as what is killed in the middle does."""
+    tempfile.mkstemp(prefix="left-by-a-task-")
+
+
 BEHAVIOURS: dict[str, Callable[[str], Any]] = {
     "": lambda _: None,
     "raise": _fail,
@@ -164,6 +172,7 @@ BEHAVIOURS: dict[str, Callable[[str], Any]] = {
     "hungry": _hungry,
     "die-first": _die_first,
     "tell": _tell,
+    "scratch": _scratch,
 }
 
 
@@ -237,3 +246,34 @@ class UnitTask(StepTask):
             ``unit``.
         """
         return {"unit": {"name": self.config.unit}}
+
+
+class TwinConnections(StepConnections, dimensions=SAMPLE):
+    """A step with a second output."""
+
+    twin = Output(dataset_type="twin", storage_class="Json", dimensions=SAMPLE)
+
+
+class TwinTask(StepTask):
+    """A step that makes two things, of which others may need one only."""
+
+    ConnectionsClass = TwinConnections
+    default_label = "twin"
+
+    def run(self, value: dict[str, Any], data_id: dict[str, Any]) -> Struct:
+        """Multiply, and make something else.
+
+        Parameters
+        ----------
+        value : dict
+            With ``x``.
+        data_id : dict
+            Which sample.
+
+        Returns
+        -------
+        Struct
+            ``result`` and ``twin``: with ``x``.
+        """
+        made = super().run(value, data_id)
+        return Struct(result=made.result, twin={**made.result, "of": "twin"})

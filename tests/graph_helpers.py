@@ -156,11 +156,19 @@ class MemoryView:
         """Say no: here nothing has a time."""
         return False
 
+    def governor_values(self, governor: str, path: Any) -> list[str]:
+        """Return none: no collection here says what it holds."""
+        return []
+
     def dataset_type(self, name: str) -> DatasetType:
         """Return a known type."""
         if name not in self.known:
             raise NotFoundError(f"no dataset type {name}")
         return self.known[name][0]
+
+    def dataset_types(self, names: Sequence[str]) -> dict[str, DatasetType]:
+        """Return those that are known."""
+        return {name: self.known[name][0] for name in names if name in self.known}
 
     def data_ids(
         self,

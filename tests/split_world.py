@@ -39,7 +39,10 @@ def _of(n: int, **columns: Any) -> Columns:
 
 
 def records() -> dict[str, Columns]:
-    """Return all dimension records: five exposures, each a visit, of three detectors; eight patches of two tracts."""
+    """Return all dimension records: five exposures, each a visit, of three detectors; eight patches of two tracts.
+
+    A second instrument has nothing.
+    """
     n = len(EXPOSURES)
     visits = [10 + e for e in EXPOSURES]
     times = {
@@ -51,7 +54,7 @@ def records() -> dict[str, Columns]:
     pairs = [(v, d) for v in visits for d in DETECTORS]
     places = [(t, p) for t in (0, 1) for p in PATCHES]
     made = {
-        "instrument": _of(1, instrument="I"),
+        "instrument": _of(2, instrument=["I", "J"]),
         "skymap": _of(1, skymap="S", hash=b"s"),
         "physical_filter": _of(2, instrument="I", physical_filter=["g1", "r1"], band=["g", "r"]),
         "detector": _of(3, instrument="I", detector=list(DETECTORS), full_name=["a", "b", "c"]),
@@ -102,7 +105,10 @@ def data_ids(of: dict[str, Columns]) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def put_datasets(change: Change, rng: random.Random, of: dict[str, Columns]) -> None:
-    """Insert datasets drawn at random: three RUNs, a TAGGED collection, a chain, and calibrations of two halves."""
+    """Insert datasets drawn at random: three RUNs, a TAGGED collection, a chain, and calibrations of two halves.
+
+    Of these one is valid again later on, with a gap between or without.
+    """
     for name, (dims, is_calibration) in TYPES.items():
         change.register_dataset_type(DatasetType(name, UNIVERSE.group(dims), "Json", is_calibration))
     everything, tagged = data_ids(of), []
@@ -116,11 +122,14 @@ def put_datasets(change: Change, rng: random.Random, of: dict[str, Columns]) -> 
     change.register_collection("tag", CollectionType.TAGGED)
     change.associate("tag", tagged)
     change.register_collection("calib", CollectionType.CALIBRATION)
-    for i, (begin, end) in enumerate(((None, 3 * DAY), (3 * DAY, None))):
+    halves = []
+    for i, (begin, end) in enumerate(((None, 3 * DAY), (3 * DAY, 6 * DAY))):
         run = f"bias{i}"
         change.register_run(run)
         held = [row for row in everything["bias"] if rng.random() < 0.95]
-        change.certify("calib", put(change, "bias", run, held), begin, end)
+        halves.append(put(change, "bias", run, held))
+        change.certify("calib", halves[-1], begin, end)
+    change.certify("calib", halves[rng.randrange(2)], 6 * DAY, None)
     change.set_chain("both", ["two", "tag"])
 
 
@@ -199,8 +208,37 @@ def _flatten() -> list[TaskNode]:
     ]
 
 
+def _pixels() -> list[TaskNode]:
+    """Return tasks of pixels of the sky: of those of visits, and of all that lies on a tract."""
+    piece = ("htm7", "instrument", "visit")
+    calexp = connection("calexp", "input", CALEXP, multiple=True, minimum=0)
+    pieces = connection("piece", "input", piece, multiple=True)
+    return [
+        node("cut", piece, calexp, connection("piece", "output", piece)),
+        node("gather", ("skymap", "tract"), pieces, connection("gathered", "output", ("skymap", "tract"))),
+    ]
+
+
+def _spread() -> list[TaskNode]:
+    """Return a task whose inputs do not tell its instrument, and one of days with whatever calibration is valid then."""
+    template = connection("template", "input", COADD, multiple=True)
+    bias = connection("bias", "prerequisite", BIAS, is_calibration=True, minimum=0)
+    day, each = ("instrument", "day_obs", "detector"), ("instrument", "skymap")
+    return [
+        node("spread", each, template, connection("thin", "output", each)),
+        node(
+            "daily",
+            day,
+            connection("thin", "input", each, multiple=True),
+            bias,
+            connection("day", "output", day),
+        ),
+    ]
+
+
 PIPELINES: dict[str, Callable[[], list[TaskNode]]] = {
-    "isr": _isr, "coadd": _coadd, "subtract": _subtract, "match": _match, "flatten": _flatten
+    "isr": _isr, "coadd": _coadd, "subtract": _subtract, "match": _match, "flatten": _flatten,
+    "pixels": _pixels, "spread": _spread,
 }  # fmt: skip
 
 WHERES = {
@@ -211,6 +249,8 @@ WHERES = {
               "patch.region OVERLAPS REGION('CIRCLE 13 0 0.8')", "detector = 1 AND instrument = 'I'", "band = 'g'"],
     "subtract": ["", "skymap = 'S' AND tract = 0", "instrument = 'I' AND (visit = 12 OR visit.exposure_time > 35)", "NOT (band = 'g')"],
     "match": ["", "instrument = 'I' AND visit > 12", "visit_detector_region.region OVERLAPS REGION('CIRCLE 12.5 0 0.5')"],
+    "pixels": ["", "instrument = 'I' AND visit > 12", "skymap = 'S' AND tract = 1", "band = 'g'"],
+    "spread": ["", "instrument = 'J'", "band = 'r'", "instrument = 'I' AND day_obs = 100"],
     "flatten": ["", "instrument = 'I' AND (exposure.obs_id = 'o3' OR detector = 0)", "instrument = 'I' AND physical_filter = 'r1'"],
 }  # fmt: skip
 
@@ -220,6 +260,8 @@ TABLES = {
     "subtract": _of(2, skymap="S", tract=[0, 1], patch=[1, 2]),
     "match": _of(2, instrument="I", visit=[12, 15]),
     "flatten": _of(1, instrument="I", physical_filter=["g1"]),
+    "pixels": _of(2, instrument="I", visit=[12, 13]),
+    "spread": _of(1, skymap="S", tract=[1]),
 }
 
 

@@ -71,3 +71,28 @@ def spell(files: Any, spelt: Path) -> None:
     for name in files:
         word = files.text(name).strip()
         (spelt / word).write_text(" ".join(word))
+
+
+class GreedyConnections(Connections, dimensions=BOOK):
+    """A number that was found out before."""
+
+    n = Input("n_words", "Json", type=int)
+    twice = Output("twice", "Json", type=int)
+
+
+class Greedy(Task):
+    """Needs as much memory as the number says."""
+
+    ConnectionsClass = GreedyConnections
+
+    def resources(self, data_id: dict[str, Any], inputs: Any) -> dict[str, int]:
+        """Look at the number, and at how large its file is."""
+        if data_id["book"] == "void":
+            raise ValueError("nobody knows")
+        assert inputs.count("n") == 1
+        assert 0 < inputs.size("n") < 1
+        return {"memory_mb": 200 + inputs.value("n"), "cpus": 2}
+
+    def run(self, n: int) -> Struct:
+        """Double it."""
+        return Struct(twice=2 * n)

@@ -186,7 +186,7 @@ def test_diff_shows_the_numbers_that_tasks_noted(campaign: Path) -> None:
 
     assert (metrics["n_compared"], metrics["n_common"], metrics["n_different"]) == (6, 6, 2)
     assert [
-        (m["task"], m["data_id"], m["key"], m["old"], m["new"], m["relative"]) for m in metrics["largest"]
+        (m["source"], m["data_id"], m["key"], m["old"], m["new"], m["relative"]) for m in metrics["largest"]
     ] == [
         ("summarise", {"station": "chur"}, "rms", 1.0, 4.0, 0.75),
         ("summarise", {"station": "chur"}, "n", 4, 5, 0.2),

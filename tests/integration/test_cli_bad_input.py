@@ -188,7 +188,11 @@ def test_damaged_staging_database(work: Path) -> None:
         ("UPDATE history SET change = '[1]'", ["history"], "is damaged"),
         ("UPDATE history SET change = '{\"a\": 1}'", ["history"], "is damaged"),
         ("UPDATE dataset_type SET dimensions = 'moon'", ["query", "datasets"], "no dimension 'moon'"),
-        ("UPDATE dataset_type SET name = 'a/b' WHERE name = 'clean'", ["status"], "'a/b' is not a dataset"),
+        (
+            "UPDATE dataset_type SET name = 'a/b' WHERE name = 'clean'",
+            ["query", "datasets"],
+            "'a/b' is not a dataset",
+        ),
         ("UPDATE collection SET type = 99", ["query", "collections"], "99 is not a valid CollectionType"),
         ("DELETE FROM collection WHERE name = 'net/raw'", ["fetch"], "which is not there"),
         ("DELETE FROM artifact", ["run", "--continue", "-j0", "-q"], "nothing says where it is stored"),

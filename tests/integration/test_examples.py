@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -50,16 +51,26 @@ def _libraries() -> None:
 
 
 def test_demo_goes_round_and_finds_the_simulated_stars(tmp_path: Path) -> None:
-    """``stage demo`` types out its commands, pushes everything, and writes one page with a picture."""
+    """``stage demo`` types out the README's commands, pushes everything, and writes one page with a picture."""
     shown = run("stage", "demo", "round", cwd=tmp_path)
+    typed = [line.partition("  #")[0].strip() for line in typed_in("README.md", "    $ ")]
 
-    assert "$ stage clone upstream campaign" in shown
+    assert len(typed) > 5
+    assert [line for line in typed if f"$ {line}\n" not in shown] == []
     assert "bright true stars found" in shown
     held = check_all_pushed(tmp_path / "round")
     assert held["coadd"] == 12
     page = (tmp_path / "round/report.html").read_text()
     assert "data:image/png;base64," in page
     assert len(page) < 2_000_000
+    for line in typed_in("docs/start.md", "stage "):  # what the page looks around with
+        run("stage", *shlex.split(line), cwd=tmp_path / "round/campaign")
+
+
+def typed_in(page: str, prompt: str) -> list[str]:
+    """Return the lines of a page that begin so, without that."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix(prompt) for line in lines if line.startswith(prompt)]
 
 
 def test_air_reproduces_the_known_means(tmp_path: Path, shared: Path) -> None:

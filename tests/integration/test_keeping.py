@@ -236,7 +236,8 @@ def test_a_graph_that_differs_needs_a_choice(work: Path) -> None:
     of_graph = answer("register-dataset-types", "--use-qg-configs", cwd=work / "camp")
     of_pipeline = answer("register-dataset-types", "--use-task-configs", cwd=work / "camp")
 
-    assert "--use-qg-configs or --use-task-configs" in said
+    assert "'stage register-dataset-types --use-qg-configs'" in said
+    assert "'stage register-dataset-types --use-task-configs'" in said
     assert of_graph["new"] == []
     assert of_pipeline["new"] == ["cleaner"]
     call("register-dataset-types", "--use-qg-configs", "--use-task-configs", cwd=work / "camp", code=2)

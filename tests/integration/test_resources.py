@@ -15,6 +15,7 @@ from stage.errors import ExecutionError
 from stage.execution.allowance import Allowance
 from stage.execution.job import execute_job
 from stage.execution.merge import merge_records
+from stage.execution.needs import machine_cores
 from stage.execution.prep import prepare_run
 from stage.execution.progress import RunSummary
 from stage.execution.run import run_graph
@@ -99,7 +100,9 @@ def test_a_worker_that_we_kill_does_not(tmp_path: Path) -> None:
     lab = lab_of(tmp_path, {"memory_mb": 250}, {"1": "sleep:60"})
     run(lab, allowance=Allowance(multiplier=2.0), timeout_s=4.0, retries=1)
 
-    assert [m for _, _, m in attempts(lab, 1)] == ["timed out: it ran for more than 4 s"] * 2
+    assert [m for _, _, m in attempts(lab, 1)] == [
+        "timed out: it ran for more than 4 s, the timeout of this run"
+    ] * 2
 
 
 def test_memory_is_held_without_growing_too(tmp_path: Path) -> None:
@@ -126,15 +129,51 @@ def test_a_quantum_larger_than_the_machine_is_refused(tmp_path: Path) -> None:
         assert [c.name for c in snapshot.collections()] == ["inputs"]
 
 
-def test_more_cores_than_there_are_become_all_of_them(
+@pytest.mark.skipif(machine_cores() < 2, reason="needs a machine with two cores")
+def test_more_cores_than_are_to_be_used_become_all_of_these(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Such quanta run one at a time, and that is said before."""
-    lab = lab_of(tmp_path, {"cpus": 8}, {})
+    lab = lab_of(tmp_path, {"cpus": 2}, {})
 
-    assert run(lab).is_complete
-    assert "asks for 8 cores and gets 2" in caplog.text
+    assert run(lab, processes=1).is_complete
+    assert "asks for 2 cores and gets 1" in caplog.text
     assert "so do 3 others" in caplog.text
+
+
+def test_a_quantum_with_more_cores_than_the_machine_is_refused(tmp_path: Path) -> None:
+    """The message names it, what it asks for and what there is; no run was made. A larger -j takes it."""
+    cores = machine_cores() + 1
+    lab = lab_of(tmp_path, {"cpus": cores}, {}, samples=2)
+    with pytest.raises(
+        UsageError, match=rf"double@.* asks for {cores} cores, and {cores - 1} are there"
+    ) as caught:
+        run(lab, processes=1)
+
+    assert caught.value.code == "quantum-too-large"
+    assert f"-j {cores}" in caught.value.hint
+    with lab.staging.registry.read() as snapshot:
+        assert [c.name for c in snapshot.collections()] == ["inputs"]
+    assert run(lab, processes=cores).is_complete
+
+
+@pytest.mark.parametrize(
+    ("walltime_s", "timeout_s", "message"),
+    [
+        (4, None, "timed out: it ran for more than 4 s, the walltime_s that its task asks for"),
+        (4, 30.0, "timed out: it ran for more than 4 s, the walltime_s that its task asks for"),
+        (30, 4.0, "timed out: it ran for more than 4 s, the timeout of this run"),
+    ],
+)
+def test_of_two_limits_of_time_the_smaller_counts(
+    tmp_path: Path, walltime_s: int, timeout_s: float | None, message: str
+) -> None:
+    """A quantum is held to the time that its task asks for as to --timeout, and is told whose limit it was."""
+    lab = lab_of(tmp_path, {"walltime_s": walltime_s}, {"1": "sleep:60"}, samples=2)
+    summary = run(lab, processes=1, timeout_s=timeout_s)
+
+    assert [f.message for f in summary.failures] == [message]
+    assert summary.total.succeeded == 1
 
 
 @pytest.mark.parametrize(("resources", "memory"), [({"cpus": 2}, None), ({"memory_mb": 600}, 1000)])

@@ -68,7 +68,9 @@ def test_a_quantum_that_takes_too_long_is_tried_again_in_another_worker(tmp_path
     lab = make_lab(tmp_path, chain(double={"behave": {"0": "sleep:60"}}))
     summary = run_graph(lab.staging, lab.graph_uri, processes=2, timeout_s=6.0, retries=1)
 
-    assert [f.message for f in summary.failures] == ["timed out: it ran for more than 6 s"]
+    assert [f.message for f in summary.failures] == [
+        "timed out: it ran for more than 6 s, the timeout of this run"
+    ]
     with lab.staging.registry.read() as snapshot:
         rows = snapshot.quanta([lab.graph.output_run], status=["failed"], latest=False)
     assert sorted(rows["attempt"].tolist()) == [0, 1]

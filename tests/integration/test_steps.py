@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -15,89 +16,15 @@ from registry.errors import StageError
 from registry.model.columns import Columns
 from stage.campaign.campaign import Campaign
 from stage.campaign.steps import run_graphs
-from stage.graph.file.reader import GraphFile
 from sync.repo import Repo
+from tests.integration.book_campaign import PIPELINE, chunks, counts, make_campaign, steps_of
 from tests.integration.tiny_campaign import ROOT, call
-
-UNIVERSE = """
-name: test/books
-version: 1
-elements:
-  book:
-    key: {name: title, type: string, length: 32}
-  chunk:
-    key: {name: id, type: int}
-    requires: [book]
-    metadata:
-      words: {type: int}
-      label: {type: string, length: 16}
-"""
-TEXTS = {"ants": "one two three four five", "bees": "six seven"}
-
-PIPELINE = """
-tasks:
-  cut: steps_tasks.cut
-  shout: steps_tasks.shout
-  gather: steps_tasks.Gather
-  length:
-    dimensions: [book]
-    inputs: {whole: {dataset_type: whole, storage_class: Text}}
-    outputs: {n: {dataset_type: length, storage_class: Text}}
-    shell: wc -w < "$whole" > "$n"
-steps:
-  - {label: split, tasks: [cut], description: Finds the chunks.}
-  - {label: work, tasks: [shout], dimensions: [book]}
-  - {label: end, tasks: [gather, length]}
-"""
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Campaign]:
     """Return a function that makes an upstream with texts and a campaign on it."""
-
-    def make(texts: dict[str, str] = TEXTS, pipeline: str = PIPELINE) -> Campaign:
-        (tmp_path / "universe.yaml").write_text(UNIVERSE)
-        (tmp_path / "records").mkdir()
-        (tmp_path / "records/book.jsonl").write_text("".join(f'{{"book": "{b}"}}\n' for b in texts))
-        for name, text in texts.items():
-            (tmp_path / f"{name}.txt").write_text(text)
-        table = ["book,path", *(f"{name},{name}.txt" for name in texts)]
-        (tmp_path / "table.csv").write_text("\n".join(table) + "\n")
-        call("repo", "create", "up", "--universe", "universe.yaml", cwd=tmp_path)
-        call("repo", "import", "up", "records", cwd=tmp_path)
-        call("repo", "register-dataset-type", "up", "text", "Text", "book", cwd=tmp_path)
-        call("repo", "ingest", "up", "text", "--table", "table.csv", "--run", "texts", cwd=tmp_path)
-        file = tmp_path / "p.yaml"
-        file.write_text(f"search_path: {Path(__file__).parent}\n{pipeline}")
-        campaign, _ = Campaign.clone(
-            str(tmp_path / "up"), tmp_path / "c", pipeline=str(file), input=["texts"]
-        )
-        return campaign
-
-    return make
-
-
-def steps_of(campaign: Campaign, run: str) -> list[dict[str, int]]:
-    """Return the numbers of quanta that each step of a run was planned with."""
-    return [
-        {t.label: t.n_quanta for t in GraphFile.open(str(path)).layout.tasks}
-        for path in run_graphs(campaign.layout, run)
-    ]
-
-
-def counts(report: Any) -> dict[str, dict[str, int]]:
-    """Return the counts of a report as plain dicts."""
-    return {label: dict(found) for label, found in report.tasks.items()}
-
-
-def chunks(root: Path) -> list[tuple[Any, ...]]:
-    """Return the records of chunks that a repository or a campaign's staging has."""
-    staging = root / "staging.sqlite3"
-    repo = (
-        Repo.attach(f"sqlite:///{staging}", str(root / "data")) if staging.exists() else Repo.open(str(root))
-    )
-    with repo, repo.registry.read() as snapshot:
-        return sorted(snapshot.records("chunk").rows(("book", "chunk", "words", "label")))
+    return functools.partial(make_campaign, tmp_path)
 
 
 def test_one_run_goes_through_all_steps_and_is_pushed(make: Callable[..., Campaign], tmp_path: Path) -> None:
@@ -186,6 +113,8 @@ def test_a_step_for_which_nothing_was_found_is_empty(make: Callable[..., Campaig
 
     assert report.complete
     assert [{"cut": 1}, {"shout": 0}, {"gather": 0, "length": 0}] == steps_of(campaign, report.run)
+    why = "has nothing to do: the steps before it have made nothing for it"
+    assert [f"step 2 of 3 'work' {why}", f"step 3 of 3 'end' {why}"] == list(report.notes)
 
 
 def test_a_step_that_finds_nothing_to_do_says_why(make: Callable[..., Campaign], tmp_path: Path) -> None:
@@ -361,16 +290,6 @@ def test_later_steps_grow_with_the_first(make: Callable[..., Campaign], tmp_path
     report = campaign.run(processes=0, continue_run=True)
     assert (report.run, report.executed, report.complete) == (run, 4, True)
     assert [{"cut": 2}, {"shout": 4}, {"gather": 2, "length": 2}] == steps_of(campaign, run)
-
-
-def test_what_another_run_has_done_is_left_out_in_every_step(make: Callable[..., Campaign]) -> None:
-    """Skipping what the campaign's other runs have done holds for later steps, too: nothing is left to run."""
-    campaign = make()
-    campaign.run(processes=0)
-    report = campaign.run(processes=0, new_run=True, rebuild=True, skip_existing_in="CAMPAIGN")
-
-    assert report.executed == 0
-    assert not report.failures
 
 
 def test_two_campaigns_that_found_out_otherwise_conflict_at_the_push(

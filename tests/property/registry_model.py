@@ -364,7 +364,7 @@ class Model:
     ) -> bytes | None:
         for collection in path:
             found = self.meets(collection, name, values, during)
-            if len(found) > 1:
+            if len(set(found)) > 1:
                 raise Refused("calibration-ambiguous")
             if found:
                 return found[0]

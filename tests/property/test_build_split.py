@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -85,7 +86,7 @@ def build(view: BuildView, name: str, where: str, table: Any, path: tuple[str, .
     path=st.sampled_from(PATHS),
 )
 @settings(
-    max_examples=12,
+    max_examples=60 if os.environ.get("STAGE_FAULTS") == "long" else 6,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

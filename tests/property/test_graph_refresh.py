@@ -128,6 +128,30 @@ def test_the_union_has_all_of_both(data):
 
 @given(st.data())
 @quick
+def test_ids_stay_through_all_changes(data):
+    """Trimmed of what is done, pruned of what lost its input, extended again: what is there all along is the same."""
+    world = full_world()
+    graph = build(world, run="u/run")
+    every = st.sets(st.integers(0, graph.n_quanta - 1))
+    part = graph.select(sorted(data.draw(every)))
+    world.put_outputs(part, [o for o in sorted(data.draw(every)) if o < part.n_quanta], "u/run")
+    less = world.without(raw=data.draw(some_raws))
+    options = {"trim_existing_in": ["u/run"], "allow_pruning": True, "allow_empty": True}
+    left = again(part, less, **options)
+    whole = extend(left, build(world).retarget("u/run"))
+    ids = [planned_ids(g) for g in (part, left, whole)]
+
+    assert ids[1].items() <= ids[0].items()
+    assert ids[1].items() <= ids[2].items()
+    assert planned_ids(graph).keys() == ids[2].keys()
+    assert len(set(ids[2].values())) == len(ids[2])
+    assert extend(whole, left) is whole
+    assert planned_ids(again(whole, less, **options)).items() <= ids[2].items()
+    reloaded(whole)
+
+
+@given(st.data())
+@quick
 def test_a_part_of_a_graph_is_as_it_was_in_the_whole(data):
     """Quanta, datasets, edges and records; for another RUN it has ids of its own."""
     graph = build(full_world(), run="u/run")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from registry.model.in_time import Members, Times, first_in_time, row_in
 
-Member = tuple[int, int, bool, int, int]
-"""Thing, position, whether it is dated, begin, end."""
+Member = tuple[int, int, bool, int, int, int]
+"""Thing, position, whether it is dated, begin, end, dataset."""
 
 
 @st.composite
@@ -23,7 +23,7 @@ def members(draw: st.DrawFn) -> list[Member]:
         for thing in draw(st.sets(st.integers(0, 3))):
             edges = sorted(draw(st.sets(st.integers(0, 9), min_size=2, max_size=6))) if dated else [0, 0]
             spans = [s for s in pairwise(edges) if not dated or draw(st.booleans())]
-            out += [(thing, position, dated, *span) for span in spans]
+            out += [(thing, position, dated, *span, draw(st.integers(0, 2))) for span in spans]
     return draw(st.permutations(out))
 
 
@@ -38,21 +38,21 @@ def _one(held: list[Member], thing: int, begin: int, end: int) -> list[Member]:
     asked=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 9)), max_size=12),
 )
 def test_the_first_that_is_valid_is_found(held: list[Member], asked: list[tuple[int, int, int]]) -> None:
-    """Each thing gets a member that the plain rule gives, and a second one exactly where that gives several."""
-    columns = np.array(held, dtype=np.int64).reshape(-1, 5).T
-    code, position, dated, begin, end = columns
+    """Each thing gets a member that the plain rule gives, and a second one exactly where that gives several datasets."""
+    columns = np.array(held, dtype=np.int64).reshape(-1, 6).T
+    code, position, dated, begin, end, ids = columns
     times = Times(*np.array(asked, dtype=np.int64).reshape(-1, 3).T)
-    found, other = first_in_time(times, Members(code, position, dated.astype(bool), begin, end))
+    found, other = first_in_time(times, Members(code, position, dated.astype(bool), begin, end, ids))
     for row, at, second in zip(asked, found.tolist(), other.tolist(), strict=True):
         expected = _one(held, *row)
         if not expected:
             assert (-1, -1) == (at, second)
             continue
         assert held[at] in expected
-        assert (second >= 0) == (len(expected) > 1)
+        assert (second >= 0) == (len({m[5] for m in expected}) > 1)
         if second >= 0:
             assert held[second] in expected
-            assert second != at
+            assert held[second][5] != held[at][5]
 
 
 @given(

@@ -17,6 +17,7 @@ import typer.main
 
 from cli.exit_codes import ExitCode
 from cli.main import app, run_command
+from stage.campaign.options import DEFINING
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = (
@@ -52,14 +53,14 @@ def test_all_verbs_are_there() -> None:
     """The commands of this version, no fewer and no more."""
     assert sorted(COMMANDS) == sorted(
         [
-            "build", "clean", "clone", "config show", "demo", "diff", "draw graph", "draw pipeline", "edit", "exec", "fetch", "get", "history", "init", "log", "merge", "pop", "prep",
+            "build", "clean", "clone", "config show", "demo", "describe", "diff", "draw graph", "draw pipeline", "edit", "exec", "fetch", "get", "history", "init", "log", "merge", "plan", "pop", "prep",
             "push", "qg build", "qg draw", "qg import", "qg refresh", "qg show", "query collections", "query data-ids", "query dataset-types",
             "query datasets", "query records", "register-dataset-types", "repo create", "repo export", "repo import",
             "repo info", "repo ingest", "repo prune", "repo query collections", "repo query data-ids",
             "repo query dataset-types", "repo query datasets", "repo query records", "repo register-dataset-type",
             "repo register-dataset-types", "repo roles", "repo upgrade", "repo register-collection",
             "repo chain", "repo associate", "repo disassociate", "repo certify", "repo decertify",
-            "repo remove-collection", "repo remove-dataset-type", "report", "run", "status", "why",
+            "repo remove-collection", "repo remove-dataset-type", "report", "rollback", "run", "status", "why",
         ]
     )  # fmt: skip
 
@@ -75,6 +76,24 @@ def test_each_command_has_help_with_an_example_and_exit_codes(name: str) -> None
     listed = {int(n) for n in re.findall(r"(\d+) [a-z]", command.epilog)}
 
     assert listed <= {c.value for c in ExitCode}
+
+
+@pytest.mark.parametrize("group", [[], ["repo"], ["qg"], ["query"]], ids=" ".join)
+def test_lists_of_commands_leave_nothing_out(group: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command is listed with the whole first sentence of its help, over as many lines as that takes."""
+    assert run_command([*group, "--help"]) == 0
+    shown = capsys.readouterr().out
+
+    assert "..." not in shown.partition("Commands:")[2]
+
+
+def test_arguments_are_shown_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither braces nor names of Python types stand around them."""
+    assert run_command(["repo", "ingest", "--help"]) == 0
+    shown = capsys.readouterr().out
+
+    assert "Usage: stage repo ingest [OPTIONS] REPO DATASET_TYPE [FILE]...\n" in shown
+    assert "<" not in shown.partition("Arguments:")[2].partition("Options:")[0]
 
 
 def test_the_page_of_commands_is_up_to_date() -> None:
@@ -95,36 +114,80 @@ def test_the_page_lists_every_command_and_exit_code() -> None:
     assert [c for c in ExitCode if f"| {c.value} | " not in page] == []
 
 
-def test_options_are_keywords_of_the_method() -> None:
-    """Each campaign command's options have the names of its method's keyword arguments."""
+METHODS = {
+    "build": "build", "clean": "clean", "clone": "clone", "config show": "settings", "describe": "describe",
+    "diff": "diff",
+    "draw graph": "draw_graph", "draw pipeline": "draw_pipeline", "edit": "edit", "fetch": "fetch", "get": "get",
+    "history": "history", "init": "init", "log": "log", "merge": "merge", "plan": "plan", "pop": "pop", "prep": "prep",
+    "push": "push", "qg build": "build", "qg draw": "draw_graph", "qg import": "import_qg", "qg refresh": "refresh_qg",
+    "register-dataset-types": "register_dataset_types", "report": "report", "rollback": "rollback", "run": "run",
+    "status": "status", "why": "why",
+}  # fmt: skip
+"""Commands of a campaign to the methods that they are."""
+NO_CAMPAIGN = ("repo ", "query ", "demo", "exec", "qg show")
+"""Of a repository, of a graph file, or questions whose options all go to one method `query`."""
+ABOUT_THE_COMMAND = {"campaign_dir", "repo", "json", "quiet", "yes", "lock_timeout", "output", "help"}
+"""Which campaign, what is asked and how the answer is written: not what is done."""
+SAID_OTHERWISE = {
+    "no_fetch": "fetch",
+    "no_finish": "finish",
+    "continue": "continue_run",
+    "show_pipeline": "pipeline_text",  # a method of its own
+}
+OWN = {
+    "plan": {"quanta", "limit"},  # how much of the plan is shown
+    "config show": {"origin"},  # which columns are shown
+    "get": {"input"},  # another name of --collections
+    "describe": {"pipeline"},  # of a file instead of a campaign
+}
+PYTHON_ONLY = {
+    "run": {"on_progress"},
+    "report": {"facts", "pictures"},
+    "qg import": {*DEFINING},  # refused there, in Python by name
+}
+
+
+def _keywords(method: str) -> set[str]:
+    """Return the keywords of a method, those that it takes as typed mappings with them."""
     from stage.campaign.campaign import Campaign
+    from stage.campaign.graph_options import RefreshOptions
     from stage.campaign.options import EditOptions
 
-    ours = {"json", "campaign_dir", "repo", "quiet", "help", "no_fetch", "as_json", "continue", "yes"}
-    for name in (
-        "build",
-        "run",
-        "push",
-        "log",
-        "prep",
-        "fetch",
-        "merge",
-        "get",
-        "report",
-        "pop",
-        "clean",
-        "why",
-        "diff",
-    ):
-        keywords = {*inspect.signature(getattr(Campaign, name)).parameters, *EditOptions.__annotations__}
-        options = {
-            o.lstrip("-").replace("-", "_")
-            for p in COMMANDS[name].params
-            for o in p.opts
-            if o.startswith("--")
-        }
+    out: set[str] = set()
+    for parameter in inspect.signature(getattr(Campaign, method)).parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            out |= {*(EditOptions if "Edit" in str(parameter.annotation) else RefreshOptions).__annotations__}
+        elif parameter.default is not inspect.Parameter.empty:
+            out.add(parameter.name)
+    return out
 
-        assert options - keywords - ours - {"input", "collections"} == set(), name
+
+def _option_names(command: Any) -> set[str]:
+    """Return the long names of a command's options, as keywords."""
+    every = (o for p in command.params for o in (*p.opts, *p.secondary_opts))
+    return {o.lstrip("-").replace("-", "_") for o in every if o.startswith("--")}
+
+
+def test_every_command_of_a_campaign_is_a_method() -> None:
+    """A new command is in the table of methods, or has nothing to do with a campaign."""
+    others = {name for name in COMMANDS if name.startswith(NO_CAMPAIGN)}
+
+    assert set(METHODS) | others == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_options_are_keywords_of_the_method(name: str) -> None:
+    """Each option is a keyword of the same name, and each keyword an option: what one can do the other can."""
+    from stage.campaign.campaign import Campaign
+
+    keywords = _keywords(METHODS[name])
+    options = _option_names(COMMANDS[name])
+    said = {SAID_OTHERWISE.get(o, o) for o in options - ABOUT_THE_COMMAND - OWN.get(name, set())}
+    methods = {n for n in SAID_OTHERWISE.values() if callable(getattr(Campaign, n, None))}
+
+    assert said - keywords - methods - {"collections"} == set()
+    arguments = {p.name for p in COMMANDS[name].params}
+    assert keywords - said - arguments - PYTHON_ONLY.get(name, set()) == set()
 
 
 def test_help_starts_quickly_and_loads_nothing_heavy() -> None:

@@ -223,3 +223,18 @@ def test_the_pipeline_can_be_written_elsewhere(campaign: Change) -> None:
 
     assert state.pipeline == target
     assert list(yaml.safe_load(Path(target).read_text())["tasks"]) == ["one"]
+
+
+def test_what_is_written_elsewhere_leaves_the_local_pipeline_as_it_was(campaign: Change) -> None:
+    """A change that goes with --write-pipeline into another file makes no local one on its way, the second time neither."""
+    target = f"{campaign.layout.root.parent}/whole.yaml"
+    options = {"task": ["more:stage.tasks.noop.NoOpTask"], "write_pipeline": target}
+    state = edit_pipeline(campaign, NEW, {"pipeline": _noop(campaign)})
+    for _ in range(2):
+        campaign.state = state = edit_pipeline(campaign, state, options)  # type: ignore[arg-type]
+        campaign.save_now()
+        campaign.keep()
+
+        assert state.pipeline == target
+        assert list(yaml.safe_load(Path(target).read_text())["tasks"]) == ["one", "more"]
+        assert not campaign.layout.pipeline.exists()

@@ -121,7 +121,7 @@ def test_a_part_of_the_lists_can_be_written():
         (np.array(["x", None], dtype=object), "text"),
         (np.array([b"x", None], dtype=object), "bytes"),
         (np.array([1, None], dtype=object), "json"),
-        (np.array([None], dtype=object), "json"),
+        (np.array([None], dtype=object), "text"),
     ],
 )
 def test_a_column_is_stored_by_what_it_holds(values, kind):

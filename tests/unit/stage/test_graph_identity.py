@@ -10,6 +10,7 @@ import pytest
 from registry.errors import IntegrityError
 from registry.model.refs import derived_id
 from stage.graph.changing.adopt import check_import
+from stage.graph.dependencies import producers
 from stage.graph.file import form
 from stage.graph.file.reader import GraphFile
 from stage.graph.identity import Identity, Ids
@@ -121,3 +122,22 @@ def test_a_file_of_the_first_form_is_read():
     assert graph.select(labels=">=task1").quantum_ids([1]) == graph.quantum_ids([7])
     check_import(graph, camera_universe())
     file.verify()
+
+
+@pytest.mark.parametrize("is_part", [False, True])
+def test_ordinals_of_ids_undo_ids_of_ordinals(is_part):
+    """For quanta and planned datasets of a whole graph and of a part; ids of others, and of what was dropped, have none."""
+    whole = chain_graph(run="u/run")
+    graph = whole.select([1, 7]) if is_part else whole
+    quanta, planned = np.arange(graph.n_quanta), np.flatnonzero(producers(graph) >= 0)
+    assert graph.quantum_ordinals(graph.quantum_ids(quanta)).tolist() == quanta.tolist()
+    assert graph.dataset_ordinals(graph.dataset_ids(planned)).tolist() == planned.tolist()
+    assert graph.dataset_ordinals(graph.quantum_ids(quanta)).tolist() == [-1] * len(quanta)
+    assert graph.quantum_ordinals(graph.dataset_ids(planned)).tolist() == [-1] * len(planned)
+    strangers = [ONE, derived_id(TWO, 0), derived_id(TWO, QUANTUM_IDS), derived_id(graph.id, QUANTUM_IDS - 1)]
+    assert (
+        graph.quantum_ordinals(strangers).tolist() == [-1] * 4 == graph.dataset_ordinals(strangers).tolist()
+    )
+    if is_part:
+        assert graph.quantum_ordinals(whole.quantum_ids([0, 7, 1, 2])).tolist() == [-1, 1, 0, -1]
+    assert graph.quantum_ordinals([]).tolist() == []

@@ -6,8 +6,10 @@ import sqlite3
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from registry import keeping
 from registry.errors import StageError
 from stage.execution.outcome import QuantumOutcome
 from stage.execution.prep import prepare_run
@@ -129,6 +131,36 @@ def test_completed_tells_attempts_and_absent_datasets(tmp_path: Path) -> None:
     assert found.mask.tolist() == [True, False, True, True, False, False, False, False, False]
     assert found.attempts == {1: 1, 4: 1, 5: 0}
     assert found.absent == {0: [lab.graph.quantum(0).outputs["result"][0].ordinal]}
+
+
+def test_a_quantum_whose_output_is_known_no_more_is_not_complete(tmp_path: Path) -> None:
+    """It alone has another attempt before it, in the whole graph and in a part of it, whose rows remember their ids."""
+    lab = make_lab(tmp_path)
+    outcomes = outcomes_of(lab)
+    with lab.staging.registry.write() as change:
+        record_outcomes(change, lab.graph, outcomes)
+    with lab.staging.registry.write() as change:
+        change.delete_datasets([lab.graph.quantum(2).outputs["result"][0].id])
+    part = lab.graph.select([1, 2])
+
+    assert np.flatnonzero(~completed(lab.staging, lab.graph).mask).tolist() == [2]
+    assert completed(lab.staging, lab.graph).attempts == {2: 1}
+    found = completed(lab.staging, part)
+    assert (found.mask.tolist(), found.attempts, found.absent) == ([True, False], {1: 1}, {})
+
+
+def test_of_a_complete_run_no_quantum_is_odd(tmp_path: Path) -> None:
+    """Of a complete run all quanta have made as much as others of their task, so that no output is read."""
+    lab = make_lab(tmp_path, samples=20)
+    outcomes = outcomes_of(lab)
+    with lab.staging.registry.write() as change:
+        record_outcomes(change, lab.graph, outcomes)
+    with lab.staging.registry.read() as snapshot:
+        assert keeping.odd_quanta(snapshot, lab.graph.output_run, {"double": 3, "shift": 3, "total": 3}) == []
+    found = completed(lab.staging, lab.graph)
+
+    assert found.mask.all()
+    assert (found.attempts, found.absent, found.standing) == ({}, {}, {})
 
 
 def test_nothing_is_complete_in_a_run_that_is_not_there(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_places_are_translated_to_ordinals_and_attempts_kept() -> None:
     work = Work(INDPTR, INDICES, lambda _: None, ordinals=[10, 20, 30, 40], attempts={1: 3})
 
     assert work.peek() == 10
-    assert [work.take(), work.take()] == [(0, 10, 0, ()), (1, 20, 3, ())]
+    assert [work.take(), work.take()] == [(0, 10, 0, (), ()), (1, 20, 3, (), ())]
     assert work.take() is None
     assert work.n_active == 2
 

@@ -372,7 +372,7 @@ def test_a_pipeline_file_says_what_quanta_need_and_who_finds_them(written: Pipel
     [
         ("{memory: 5}", "resources have no 'memory'"),
         ("{cpus: 0}", "resources: cpus should be a whole number from 1 on, not 0"),
-        ("{memory_mb: much}", "memory_mb should be a whole number from 1 on, not 'much'"),
+        ("{memory_mb: much}", "memory_mb 'much' cannot be reckoned: it has 'much'"),
     ],
 )
 def test_resources_that_make_no_sense_are_refused(
