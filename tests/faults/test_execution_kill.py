@@ -20,7 +20,7 @@ from stage.execution.resume import completed
 from stage.execution.run import run_graph
 from tests.execution_lab import Lab, chain, make_lab
 
-ROUNDS = 40 if os.environ.get("STAGE_FAULTS") == "long" else 4
+ROUNDS = 40 if os.environ.get("STAGE_FAULTS") == "long" else 3
 """How often each thing is killed; more often in the long form, ``make faults``."""
 
 _RUN = (

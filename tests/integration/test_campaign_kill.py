@@ -80,7 +80,7 @@ def test_a_clone_killed_before_any_step_on_disk_is_finished_by_the_same_clone(tm
     assert int(done.stdout) >= 8
 
 
-KILLS = "40" if os.environ.get("STAGE_FAULTS") == "long" else "8"
+KILLS = "40" if os.environ.get("STAGE_FAULTS") == "long" else "5"
 """Moments to die at, spread over all steps of a command on disk."""
 
 

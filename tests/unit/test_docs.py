@@ -6,6 +6,7 @@ import doctest
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,14 @@ def _check_options(command: Any, words: list[str], shown: str) -> None:
         assert not re.match(r"--?[A-Za-z]", word) or option in known, f"{shown}: no option {word}"
 
 
+@cache
+def _program() -> Any:
+    return typer.main.get_command(app)
+
+
 def _check_stage(words: list[str]) -> None:
     shown = " ".join(words)
-    command, rest = typer.main.get_command(app), words[1:]
+    command, rest = _program(), words[1:]
     while rest and not rest[0].startswith("-"):
         children = getattr(command, "commands", None)
         if children is None or rest[0].isupper() or "…" in rest[0]:

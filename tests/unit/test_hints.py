@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,14 @@ def _groups(command: Any) -> dict[str, Any]:
     return found
 
 
+@cache
+def _program() -> Any:
+    return typer.main.get_command(app)
+
+
 def _complaint(text: str) -> str:
     """Say what of a command line the program does not have."""
-    command: Any = typer.main.get_command(app)
+    command = _program()
     words = [word.rstrip(".;,") for word in text.split()[1:]]
     while words and words[0] in _groups(command):
         command = _groups(command)[words.pop(0)]
