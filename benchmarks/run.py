@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--only", default="", help="ids or programs, separated by commas")
     parser.add_argument("--no-reference", action="store_true", help="leave the reference's column empty")
-    parser.add_argument("--reference-quanta", type=int, nargs="+", default=[1000, 10000])
+    parser.add_argument("--reference-quanta", type=int, nargs="+", default=[1000])
     options = parser.parse_args(arguments)
     RESULTS.mkdir(parents=True, exist_ok=True)
     programs = chosen(options.only)
