@@ -42,7 +42,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
         "graph-load-job", "memory-build",
     ),
     "bench_graph_kinds": ("graph-build-gather", "graph-build-coadd", "graph-refresh"),
-    "bench_run": ("run-inprocess", "run-pool", "job"),
+    "bench_run": ("run-inprocess", "run-pool", "run-sleepers", "job"),
     "bench_sync": ("clone", "push-link", "push-copy", "push-again"),
     "bench_large": ("find-1e7", "query-1e7", "clone-1e7", "push-1e7"),
 }  # fmt: skip
