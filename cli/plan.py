@@ -13,7 +13,7 @@ from cli.graph_options import Offline, UseQgConfigs, UseTaskConfigs
 from cli.options import READS, AsJson, add_command, campaign_command
 from cli.plan_wording import plan_lines
 from cli.render import emit, emit_json
-from cli.stack_options import Purge, Replace, Restart, Unstore
+from cli.stack_options import ContinueRun, NewRun, Purge, Replace, Restart, SkipExistingIn, Unstore
 
 __all__ = ["add_to"]
 
@@ -23,27 +23,15 @@ _SHOWN, _LISTED = 10, 50
 def _plan(
     *,
     campaign_dir: Path | None,
-    new_run: Annotated[
-        bool, typer.Option("--new-run", help="Begin a new run even if there is a current one.")
-    ] = False,
-    continue_run: Annotated[
-        bool, typer.Option("--continue", help="Go on with the newest past run if there is no current one.")
-    ] = False,
+    new_run: NewRun = False,
+    continue_run: ContinueRun = False,
     replace: Replace = False,
     restart: Restart = False,
     unstore: Unstore = False,
     purge: Purge = False,
     use_qg_configs: UseQgConfigs = False,
     use_task_configs: UseTaskConfigs = False,
-    skip_existing_in: Annotated[
-        str,
-        typer.Option(
-            "--skip-existing-in",
-            metavar="RUN|CAMPAIGN|INPUTS",
-            help="Leave out quanta whose outputs are all in the current run, all runs, or the inputs too.",
-            show_default=False,
-        ),
-    ] = "",
+    skip_existing_in: SkipExistingIn = "",
     offline: Offline = False,
     task: Annotated[
         list[str] | None,

@@ -50,23 +50,13 @@ from cli.options import (
 )
 from cli.render import emit, emit_json
 from cli.scope_options import FromCommand, KeepScratch, Until
-from cli.stack_options import Purge, Replace, Restart, Unstore
+from cli.stack_options import ContinueRun, NewRun, Purge, Replace, Restart, SkipExistingIn, Unstore
 from cli.wording import log_lines, run_lines
 from registry.errors import UsageError
 from stage.campaign.options import EditOptions
 from stage.execution.kept import DEFAULT_LIMIT
 
 __all__ = ["add_to"]
-
-_SkipExistingIn = Annotated[
-    str,
-    typer.Option(
-        "--skip-existing-in",
-        metavar="RUN|CAMPAIGN|INPUTS",
-        help="Do not execute quanta whose outputs are all in the current run, all runs, or the inputs too.",
-        show_default=False,
-    ),
-]
 
 
 def _run(
@@ -76,12 +66,8 @@ def _run(
     edits: EditOptions,
     processes: Processes = 1,
     data_query: DataQuery = None,
-    new_run: Annotated[
-        bool, typer.Option("--new-run", help="Begin a new run even if there is a current one.")
-    ] = False,
-    continue_run: Annotated[
-        bool, typer.Option("--continue", help="Go on with the newest past run if there is no current one.")
-    ] = False,
+    new_run: NewRun = False,
+    continue_run: ContinueRun = False,
     replace: Replace = False,
     restart: Restart = False,
     unstore: Unstore = False,
@@ -97,7 +83,7 @@ def _run(
     refresh: Refresh = False,
     use_qg_configs: UseQgConfigs = False,
     use_task_configs: UseTaskConfigs = False,
-    skip_existing_in: _SkipExistingIn = "",
+    skip_existing_in: SkipExistingIn = "",
     data_id_table: DataIdTable = None,
     extend_qg: ExtendQg = False,
     trim_existing_in: TrimExistingIn = "",
@@ -208,12 +194,8 @@ def _prep(
     campaign_dir: Path | None,
     repo: str | None,
     edits: EditOptions,
-    new_run: Annotated[
-        bool, typer.Option("--new-run", help="Begin a new run even if there is a current one.")
-    ] = False,
-    continue_run: Annotated[
-        bool, typer.Option("--continue", help="Take the newest past run if there is no current one.")
-    ] = False,
+    new_run: NewRun = False,
+    continue_run: ContinueRun = False,
     replace: Replace = False,
     restart: Restart = False,
     unstore: Unstore = False,
