@@ -185,6 +185,7 @@ class CampaignWriter(CampaignAfterwards):
                 yield change
                 keep_chain(change)
                 change.keep()
+                entry.tidy()
                 self.state = change.state
         except BaseException:
             if self._unsaved is not None:

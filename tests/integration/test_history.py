@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -325,6 +326,24 @@ def test_a_campaign_from_before_lists_its_commands_and_keeps_from_now_on(camp: P
 
     assert _state(camp)["doc"] == "one"
     assert [e["kept"] for e in _answer(camp, "history")] == [False] * 6 + [True] * 3
+
+
+def test_no_more_entries_are_kept_than_it_says(camp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each change lets go of what only entries beyond the bound need; the list of commands stays whole."""
+    monkeypatch.setattr("stage.campaign.history.KEPT_ENTRIES", 3)
+    graph = hashlib.sha256((camp / "camp.qg").read_bytes())
+    call("build", "-d", "station = 'bex'", cwd=camp)
+    call("edit", "--campaign-docs", "one", cwd=camp)
+    call("edit", "--campaign-docs", "two", cwd=camp)
+
+    assert graph.digest() != hashlib.sha256((camp / "camp.qg").read_bytes()).digest()
+    assert [7, 8, 9] == [entry["position"] for entry in _answer(camp, "history") if entry["kept"]]
+    assert [*range(1, 10)] == [entry["position"] for entry in _answer(camp, "history")]
+    # The one graph that is kept is the campaign's own, under a second name.
+    files = [p for p in (camp / ".campaign.history" / "files").iterdir() if p.stat().st_size > 2000]
+    assert [(camp / "camp.qg").stat().st_ino] == [p.stat().st_ino for p in files]
+    call("rollback", "3", "--yes", cwd=camp, code=10)
+    call("rollback", "8", "--yes", cwd=camp)
 
 
 def test_old_entries_are_let_go_when_asked(camp: Path) -> None:
