@@ -38,8 +38,8 @@ from benchmarks.parts import (
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.regions import encode_polygon
-from sync.ingest import ingest
-from sync.jsonl import export_records, import_records
+from sync.administration.ingest import ingest
+from sync.exports.jsonl import export_records, import_records
 from sync.repo import Repo
 
 

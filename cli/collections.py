@@ -13,7 +13,7 @@ from cli.render import count_text, emit, emit_json, table_text
 
 if TYPE_CHECKING:
     from stage.campaign.collecting import Certified
-    from sync.removal import RemovalPlan
+    from sync.administration.removal import RemovalPlan
 
 __all__ = ["add_to"]
 

@@ -15,7 +15,7 @@ from cli.repo_roles import Prefix, Pusher, PusherPassword, Reader, ReaderPasswor
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
-    from sync.table_repo import TablePlan
+    from sync.tables.repository import TablePlan
 
 __all__ = ["add_to"]
 

@@ -14,8 +14,8 @@ from cli.render import count_text, emit, emit_json, size_text, table_text
 from registry.errors import UsageError
 
 if TYPE_CHECKING:
-    from sync.orphans import OrphanPlan
-    from sync.prune import PrunePlan
+    from sync.administration.orphans import OrphanPlan
+    from sync.administration.prune import PrunePlan
 
 __all__ = ["add_to"]
 

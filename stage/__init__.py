@@ -102,10 +102,10 @@ if TYPE_CHECKING:
     from stage.pipeline.subtask import Subtask, SubtaskChoice
     from stage.pipeline.task import Task
     from stage.tasks.function import task
-    from sync.data_id_table import read_data_id_table
     from sync.errors import TransferError
     from sync.formatters.file_set import FileSet
     from sync.repo import Repo
+    from sync.tables.data_ids import read_data_id_table
 
 _HOME = {
     "AlreadyExistsError": "registry.errors",
@@ -193,7 +193,7 @@ _HOME = {
     "prune_orphans": "stage.campaign.keeping",
     "prune_repo": "stage.campaign.keeping",
     "query_repo": "stage.campaign.administration",
-    "read_data_id_table": "sync.data_id_table",
+    "read_data_id_table": "sync.tables.data_ids",
     "register_collection": "stage.campaign.collecting",
     "register_dataset_type": "stage.campaign.administration",
     "register_dataset_types": "stage.campaign.registering",

@@ -9,8 +9,8 @@ from pathlib import Path
 from registry.errors import AlreadyExistsError, StageError, StorageError, UsageError
 from registry.model.dimensions import DimensionUniverse
 from registry.registry import Registry
-from sync import files
-from sync.local_files import aside_name
+from sync.filesystem import files
+from sync.filesystem.local_files import aside_name
 from sync.repo_file import REPO_FILE
 
 __all__ = ["DATABASE_NAME", "create_beside", "sqlite_url"]

@@ -26,8 +26,8 @@ from sync.explain import (
     universe_conflicts,
 )
 from sync.faults import At, no_fault
-from sync.fetch_collections import find_reach, plan_collections
-from sync.fetch_members import plan_members
+from sync.fetching.collections import find_reach, plan_collections
+from sync.fetching.plan_members import plan_members
 from sync.found import below
 from sync.manifest import (
     COLLECTION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Protocol
 
 from registry.model.records import Artifact
-from sync.uris import Uri
+from sync.filesystem.uris import Uri
 
 __all__ = ["Artifact", "Datastore", "TransferMode"]
 

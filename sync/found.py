@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registry.model.columns import Columns
-from sync import files
-from sync.file_errors import worded
-from sync.uris import local_text
+from sync.filesystem import files
+from sync.filesystem.file_errors import worded
+from sync.filesystem.uris import local_text
 
 __all__ = ["Failure", "Task", "below", "in_the_way", "in_words", "is_same", "judge_found", "place"]
 
@@ -67,7 +67,7 @@ def place(artifacts: Columns, source: str, target: str) -> list[Task]:
 
 
 def below(root: str, uris: Sequence[str]) -> list[str]:
-    """Do for many URIs what `sync.uris.join` does for one.
+    """Do for many URIs what `sync.filesystem.uris.join` does for one.
 
     Parameters
     ----------

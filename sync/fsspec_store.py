@@ -1,4 +1,4 @@
-"""The datastore on any file system that `sync.files` reaches: local, in memory, S3 and others."""
+"""The datastore on any file system that `sync.filesystem.files` reaches: local, in memory, S3 and others."""
 # ruff: noqa: PTH120
 # pathlib costs more than what is done with it here
 
@@ -10,8 +10,9 @@ from functools import cache
 from registry.errors import IntegrityError, UsageError
 from registry.model.digest import digest_bytes
 from registry.model.records import Artifact
-from sync import files, local_files, storage
+from sync import storage
 from sync.datastore import TransferMode
+from sync.filesystem import files, local_files
 from sync.storage import Formatter
 
 __all__ = ["FsspecDatastore"]

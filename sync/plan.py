@@ -13,7 +13,7 @@ from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionUniverse
 from registry.model.refs import id_text
-from sync.members import Members
+from sync.fetching.members import Members
 from sync.wording import push_lines, total_size
 
 __all__ = [

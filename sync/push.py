@@ -17,16 +17,16 @@ import numpy as np
 
 from registry.model.columns import Columns
 from sync import journal
-from sync.checks import check
 from sync.errors import TransferError
 from sync.explain import HINTS, refusal
 from sync.faults import At, no_fault
 from sync.found import Failure, in_the_way
 from sync.ledger import record_push
-from sync.outgoing import gather
 from sync.plan import CampaignInfo, Conflict, Note, PushPlan
-from sync.settled import VERB, acknowledge, begin, note, settled_plan
-from sync.sources import CHANGED, MISSING, check_sources, refused_sources, written_until
+from sync.pushing.checks import check
+from sync.pushing.outgoing import gather
+from sync.pushing.settled import VERB, acknowledge, begin, note, settled_plan
+from sync.pushing.sources import CHANGED, MISSING, check_sources, refused_sources, written_until
 from sync.transfer import Mode, TransferResult, make_durable, transfer, withdraw
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def plan_push(
     Notes
     -----
     A fixed number of queries a dataset type and a dimension element; O(n) memory, all of it columns. Where the
-    RUNs were pushed and nothing has happened since, no rows are read at all: see `sync.settled`.
+    RUNs were pushed and nothing has happened since, no rows are read at all: see `sync.pushing.settled`.
     """
     with staging.registry.read() as ours, upstream.registry.read() as theirs:
         settled = settled_plan(

@@ -15,9 +15,9 @@ from registry.errors import AlreadyExistsError, NotFoundError, UsageError
 from registry.model.dimensions import DimensionUniverse, default_universe
 from registry.registry import Registry
 from registry.snapshot import query_of
-from sync import files
 from sync.beside import DATABASE_NAME, create_beside, sqlite_url
 from sync.datastore import Datastore
+from sync.filesystem import files
 from sync.fsspec_store import FsspecDatastore
 from sync.objects import Objects
 from sync.repo_file import REPO_FILE, RepoFile, is_database_url, place_of, refuse_password
@@ -184,7 +184,7 @@ class Repo(Objects):
             Without constraints. Its results can be read as long as the repository is open, each in a transaction of
             its own; within a block of ``registry.read`` use `Snapshot.query`.
         """
-        from sync.data_id_table import read_data_id_table
+        from sync.tables.data_ids import read_data_id_table
 
         return query_of(self.registry, partial(read_data_id_table, universe=self.registry.universe))
 

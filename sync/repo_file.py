@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.errors import IntegrityError, NotFoundError, SchemaVersionError, UsageError, nearest
-from sync import files
-from sync.uris import has_password
+from sync.filesystem import files
+from sync.filesystem.uris import has_password
 
 __all__ = ["REPO_FILE", "RepoFile", "is_database_url", "place_of", "refuse_password"]
 

@@ -16,13 +16,13 @@ from typing import Literal
 
 from registry.errors import NotFoundError, StageError, UsageError
 from registry.model.columns import Columns
-from sync import files
-from sync.durable import flush
 from sync.faults import At, no_fault
-from sync.file_errors import worded
+from sync.filesystem import files
+from sync.filesystem.durable import flush
+from sync.filesystem.file_errors import worded
+from sync.filesystem.local_files import aside_name, chunks, prune_empty
+from sync.filesystem.tally import Tally
 from sync.found import Failure, Task, in_words, judge_found, place
-from sync.local_files import aside_name, chunks, prune_empty
-from sync.tally import Tally
 
 __all__ = ["Mode", "TransferResult", "make_durable", "transfer", "withdraw"]
 

@@ -23,7 +23,7 @@ from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
 from registry.model.refs import new_id, new_ids
 from registry.registry import Registry
 from sync.clone import execute_fetch, plan_fetch
-from sync.local_files import is_aside
+from sync.filesystem.local_files import is_aside
 from sync.paths import artifact_stem
 from sync.plan import CampaignInfo, Wanted
 from sync.repo import Repo

@@ -136,7 +136,7 @@ def import_records(repo: str, source: str) -> dict[str, int]:
     StageError
         If a line is wrong or a record is there with other values; nothing is inserted.
     """
-    from sync import jsonl
+    from sync.exports import jsonl
 
     with _open(repo, writable=True) as opened:
         return jsonl.import_records(opened, absolute_uri(source))

@@ -221,7 +221,7 @@ def _build(
     from stage.campaign.refreshing import refreshed_graph, trimmed_graph
     from stage.graph.building.answers import is_pattern
     from stage.graph.building.build import build
-    from sync.data_id_table import read_data_id_table
+    from sync.tables.data_ids import read_data_id_table
 
     state, (pipeline, choice, base) = change.state, wanted
     data_ids = (

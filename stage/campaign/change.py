@@ -247,7 +247,7 @@ class Change:
         """Send what goes to other file systems, before anything here is replaced."""
         for uri, path in self._uploads.items():
             if path.exists():
-                from sync import files
+                from sync.filesystem import files
 
                 files.copy(str(path), uri)
                 path.unlink()

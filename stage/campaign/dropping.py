@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stage.campaign.change import Change
     from stage.campaign.layout import Layout
     from stage.campaign.state import CampaignState
-    from sync.prune import PrunePlan
+    from sync.administration.prune import PrunePlan
     from sync.repo import Repo
 
 __all__ = ["clean_campaign", "execute_drop", "keep_chain", "plan_clean", "plan_drop", "pop_campaign"]
@@ -102,7 +102,7 @@ def _push_reasons(snapshot: Snapshot) -> dict[str, Mapping[str, str]]:
 
 
 def _prune_plan(staging: Repo, runs: Sequence[str]) -> PrunePlan:
-    from sync import prune
+    from sync.administration import prune
 
     plan = prune.plan_prune(staging, runs, mode="unstore")
     if plan.held_by:
@@ -133,7 +133,7 @@ def execute_drop(change: Change, runs: Sequence[str], mode: DropMode) -> None:
     StorageError
         If files cannot be removed; `clean` does what is left to do.
     """
-    from sync import prune, removal
+    from sync.administration import prune, removal
 
     if not runs or not mode:
         return
@@ -346,7 +346,7 @@ def clean_campaign(change: Change, *, purge: bool) -> CleanReport:
 
 def _remove_leftovers(change: Change, names: Sequence[str]) -> None:
     """Remove files of runs whose rows are gone: whoever removed them was killed before it came to the files."""
-    from sync import orphans
+    from sync.administration import orphans
 
     c = change.state.collections
     others = tuple(f"{name}/" for name in (*c.created, *c.stack) if name not in names)

@@ -10,9 +10,9 @@ from stage.campaign.layout import absolute_uri
 from stage.campaign.questions import split_words
 
 if TYPE_CHECKING:
-    from sync.exporting import ExportReport, FilesMode
-    from sync.import_files import ImportMode
-    from sync.importing import ImportReport, OnExisting
+    from sync.exports.exporting import ExportReport, FilesMode
+    from sync.exports.import_files import ImportMode
+    from sync.exports.importing import ImportReport, OnExisting
 
 __all__ = ["export_repo", "import_repo"]
 
@@ -50,7 +50,7 @@ def import_repo(
     StageError
         If something is wrong, missing, or there already with other values; nothing is imported.
     """
-    from sync.exchange import import_exports
+    from sync.exports.exchange import import_exports
     from sync.repo import Repo
 
     if not sources:
@@ -105,8 +105,8 @@ def export_repo(
     StageError
         If something that was named does not exist, a file is missing, or the directory is not empty.
     """
-    from sync.exporting import ExportReport, Selection, export_repository
-    from sync.jsonl import export_records
+    from sync.exports.exporting import ExportReport, Selection, export_repository
+    from sync.exports.jsonl import export_records
     from sync.repo import Repo
 
     where_to = absolute_uri(directory)

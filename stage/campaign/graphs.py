@@ -118,7 +118,7 @@ def graph_report(graph: QuantumGraph | GraphFile, uri: str) -> GraphReport:
     GraphReport
         Plain values.
     """
-    from sync.files import size
+    from sync.filesystem.files import size
 
     header = graph.header
     plan = StepPlan.of(header)

@@ -75,7 +75,8 @@ def ingest_files(
     StageError
         If something is missing, wrong or there already; then no dataset is taken in.
     """
-    from sync import ingest, jsonl
+    from sync.administration import ingest
+    from sync.exports import jsonl
     from sync.repo import Repo
 
     if (table is None) == (not files):
@@ -101,7 +102,7 @@ def ingest_files(
 
 
 def _read_table(path: Path, common: Mapping[str, Any]) -> Columns:
-    from sync.table_read import read_table
+    from sync.tables.read import read_table
 
     found = read_table(absolute_uri(str(path)))
     if "path" not in found.columns:

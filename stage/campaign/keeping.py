@@ -12,8 +12,8 @@ from stage.campaign.layout import STATE_FILE, Layout, absolute_uri, local_direct
 if TYPE_CHECKING:
     from registry.migrations.run import Upgrade
     from registry.roles import Roles
-    from sync.orphans import OrphanPlan
-    from sync.prune import PruneMode, PrunePlan, PruneResult
+    from sync.administration.orphans import OrphanPlan
+    from sync.administration.prune import PruneMode, PrunePlan, PruneResult
     from sync.repo import Repo
 
 __all__ = [
@@ -181,7 +181,7 @@ def plan_prune(
     NotFoundError
         If something that is named does not exist.
     """
-    from sync import prune
+    from sync.administration import prune
 
     with _open(repo) as opened:
         return prune.plan_prune(
@@ -219,7 +219,7 @@ def prune_repo(
     ConflictError
         If other collections hold some of the datasets and `even_held` is false. Nothing was removed.
     """
-    from sync import prune
+    from sync.administration import prune
 
     with _open(repo, writable=True) as opened:
         return prune.execute_prune(plan, opened, even_held=even_held, on_progress=on_progress)
@@ -240,7 +240,7 @@ def plan_prune_orphans(repo: str, *, older_than_s: float = 86_400.0) -> OrphanPl
     OrphanPlan
         What there is.
     """
-    from sync import orphans
+    from sync.administration import orphans
 
     with _open(repo) as opened:
         return orphans.plan_orphans(opened, older_than_s=older_than_s)
@@ -265,7 +265,7 @@ def prune_orphans(
     int
         Files removed.
     """
-    from sync import orphans
+    from sync.administration import orphans
 
     with _open(repo, writable=True) as opened:
         return orphans.execute_orphans(plan, opened, on_progress=on_progress)
@@ -289,7 +289,7 @@ def plan_upgrade(repo: str) -> Upgrade:
     SchemaVersionError
         If it is newer than this software.
     """
-    from sync import upgrade
+    from sync.administration import upgrade
 
     return upgrade.plan_upgrade(_registry_of(repo))
 
@@ -318,7 +318,7 @@ def upgrade_repo(repo: str, *, backup: bool = True, keep_backup: bool = False) -
     StorageError
         If it cannot be written. In both cases it stays as it was.
     """
-    from sync import upgrade
+    from sync.administration import upgrade
 
     return upgrade.upgrade(_registry_of(repo), backup=backup, keep_backup=keep_backup)
 
@@ -360,7 +360,7 @@ def make_roles(
         If this user may make no roles, or a role has rights that cannot be limited. Nothing has changed.
     """
     from registry import roles
-    from sync.upgrade import registry_url
+    from sync.administration.upgrade import registry_url
 
     return roles.make_roles(
         registry_url(repo), reader=reader, pusher=pusher, prefix=prefix,

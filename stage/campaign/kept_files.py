@@ -123,7 +123,7 @@ class KeptFiles:
         IntegrityError
             If what is kept is not what it was.
         """
-        from sync.files import checksum
+        from sync.filesystem.files import checksum
 
         kept = self.path(digest)
         if not self.has(digest):

@@ -13,7 +13,7 @@ from stage.campaign.layout import absolute_uri
 if TYPE_CHECKING:
     from registry.model.dimensions import DimensionUniverse
     from sync.datastore import TransferMode
-    from sync.table_repo import TablePlan
+    from sync.tables.repository import TablePlan
 
 __all__ = ["create_repo", "create_repo_from_table", "plan_repo_from_table", "write_universe"]
 
@@ -100,7 +100,7 @@ def plan_repo_from_table(
     UsageError
         If the table is wrong; names file, line and column.
     """
-    from sync.table_repo import plan_table
+    from sync.tables.repository import plan_table
 
     return plan_table(
         table, key=key, file=file, dataset_type=dataset_type, storage_class=storage_class,
@@ -146,7 +146,7 @@ def create_repo_from_table(
     StorageError
         If something cannot be written. What had been made is removed.
     """
-    from sync.table_repo import create_from_table
+    from sync.tables.repository import create_from_table
 
     with create_from_table(
         absolute_uri(repo), plan, run=run, mode=mode, registry_url=registry, datastore_root=datastore

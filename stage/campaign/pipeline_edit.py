@@ -259,7 +259,7 @@ def _check(change: Change, state: CampaignState, instrument: str | None) -> None
 def _write_elsewhere(change: Change, state: CampaignState, target: str) -> CampaignState:
     from stage.campaign.graphs import load_pipeline
     from stage.pipeline.write import definition_yaml
-    from sync.files import write_bytes
+    from sync.filesystem.files import write_bytes
 
     uri = absolute_uri(target)
     if "#" in uri:

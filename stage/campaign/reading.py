@@ -73,7 +73,7 @@ def get_dataset(
     StorageError
         If `output` cannot be written.
     """
-    from sync.files import read_bytes
+    from sync.filesystem.files import read_bytes
 
     with repo.registry.read() as snapshot:
         if is_id(dataset) and not data_id:
@@ -111,7 +111,7 @@ def _newest_run_of(snapshot: Snapshot, dataset_type: str, data_id: Sequence[str]
 def _content(repo: Repo, storage_class: str, artifact: Any) -> str | bytes:
     import json
 
-    from sync.files import read_bytes
+    from sync.filesystem.files import read_bytes
 
     if artifact.formatter.startswith(("json", "yaml", "text")):
         value = repo.datastore.get(artifact, storage_class)

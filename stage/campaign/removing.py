@@ -9,7 +9,7 @@ from stage.campaign.collecting import matching_types
 from stage.campaign.questions import split_words
 
 if TYPE_CHECKING:
-    from sync.removal import RemovalPlan, RemovalResult
+    from sync.administration.removal import RemovalPlan, RemovalResult
 
 __all__ = ["plan_removal", "remove_collections", "remove_dataset_types"]
 
@@ -40,7 +40,7 @@ def plan_removal(
     NotFoundError
         If a collection does not exist, or a pattern matches none.
     """
-    from sync import removal
+    from sync.administration import removal
     from sync.repo import Repo
 
     with Repo.open(repo) as opened:
@@ -71,7 +71,7 @@ def remove_collections(
     ConflictError
         If something else refers to one of them that may not be changed. Nothing was removed.
     """
-    from sync import removal
+    from sync.administration import removal
     from sync.repo import Repo
 
     with Repo.open(repo, writable=True) as opened:

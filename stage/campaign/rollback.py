@@ -240,7 +240,7 @@ def _run_notes(
     returning = [run for run in after if run not in before]
     if not returning:
         return
-    from sync.prune import plan_prune
+    from sync.administration.prune import plan_prune
 
     with open_staging(layout) as staging:
         for run in returning:

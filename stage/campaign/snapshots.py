@@ -176,7 +176,7 @@ def _mark(path: Path) -> list[int] | None:
 
 
 def _digest(path: str | Path) -> str:
-    from sync.files import checksum
+    from sync.filesystem.files import checksum
 
     return checksum(path)[1]
 

@@ -129,6 +129,6 @@ class CampaignStanding(CampaignReader):
 
 
 def _write(uri: str, text: str) -> None:
-    from sync import files
+    from sync.filesystem import files
 
     files.write_bytes(absolute_uri(uri), text.encode())

@@ -50,7 +50,7 @@ def campaign_status(layout: Layout, state: CampaignState, *, ask_upstream: bool 
     StatusReport
         Plain values.
     """
-    from sync.uris import redact
+    from sync.filesystem.uris import redact
 
     graph, problem = _graph(layout, state)
     holder, lost = read_holder(layout.lock), lost_staging(layout)

@@ -50,7 +50,7 @@ def next_commands(
         Commands, the likeliest first.
     """
     if lost_staging(layout):
-        from sync.uris import redact
+        from sync.filesystem.uris import redact
 
         return [f"stage clone {shlex.quote(redact(state.repo))} DIR"]
     looks = ["stage log --failed"] if any(r.n_failures for r in runs[:1]) else []

@@ -281,7 +281,7 @@ def _ask(
     allow_empty: bool,
 ) -> QuantumGraph:
     from stage.graph.building.build import build
-    from sync.data_id_table import read_data_id_table
+    from sync.tables.data_ids import read_data_id_table
 
     first, entry = earlier[0].header, change.state.quantum_graph
     table = change.layout.resolve(entry.data_id_table) if entry.data_id_table else ""

@@ -22,7 +22,7 @@ from stage.campaign.options import EditOptions
 from stage.campaign.pipeline_edit import edit_pipeline, has_pipeline_edits
 from stage.campaign.reader import StrPath
 from stage.campaign.state import CampaignState
-from sync.local_files import is_aside
+from sync.filesystem.local_files import is_aside
 
 if TYPE_CHECKING:
     from stage.pipeline.node import TaskNode

@@ -103,8 +103,8 @@ def completed_records(quantum: Quantum, output: str, obj: object) -> list[dict[s
 
 
 def _columns(universe: DimensionUniverse, element: str, rows: list[dict[str, Any]], output: str) -> Columns:
-    from sync.json_lines import Lines
-    from sync.record_fields import columns_of
+    from sync.exports.json_lines import Lines
+    from sync.exports.record_fields import columns_of
 
     names = frozenset().union(*rows)
     lines = [Lines(f"output '{output}'", rows, range(1, len(rows) + 1), names, "record")] if rows else []

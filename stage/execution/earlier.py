@@ -11,7 +11,7 @@ from registry.model.digest import digest_bytes
 from registry.model.refs import id_text
 from stage.execution.outcome import QuantumOutcome, StoredArtifact
 from stage.pipeline.node import METADATA
-from sync import files
+from sync.filesystem import files
 from sync.storage import formatter
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from stage.execution.outcome import QuantumOutcome
     from stage.graph.file.reader import GraphFile
-    from sync.files import Uri
+    from sync.filesystem.files import Uri
 
 __all__ = ["execute_job"]
 

@@ -16,7 +16,7 @@ from stage.errors import ExecutionError
 from stage.execution.discovered import completed_records
 from stage.execution.outcome import StoredArtifact
 from stage.tasks.workspace import Workspace
-from sync import files
+from sync.filesystem import files
 from sync.storage import directory_formatter, formatter
 
 if TYPE_CHECKING:

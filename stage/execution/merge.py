@@ -18,7 +18,7 @@ from stage.execution.record_file import RecordFile, load_all
 
 if TYPE_CHECKING:
     from stage.graph.graph import QuantumGraph
-    from sync.files import Uri
+    from sync.filesystem.files import Uri
     from sync.repo import Repo
 
 __all__ = ["MergeResult", "merge_records"]

@@ -17,7 +17,7 @@ from typing import Any
 from registry.errors import IntegrityError, SchemaVersionError
 from registry.model.digest import digest_bytes
 from stage.execution.outcome import QuantumOutcome
-from sync import files
+from sync.filesystem import files
 
 __all__ = ["RecordFile"]
 

@@ -17,7 +17,7 @@ from stage.graph.traverse import TraversableGraph
 if TYPE_CHECKING:
     from stage.graph.file.reader import GraphFile
     from stage.graph.wanted import GraphWanted
-    from sync.files import Uri
+    from sync.filesystem.files import Uri
 
 __all__ = ["QuantumGraph"]
 

@@ -223,7 +223,7 @@ def read_text(path: str, what: str) -> str:
         seen.append(path)
     try:
         if "://" in path:
-            from sync.files import read_bytes
+            from sync.filesystem.files import read_bytes
 
             return read_bytes(path).decode("utf-8")
         return Path(path).read_text(encoding="utf-8")

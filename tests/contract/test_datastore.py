@@ -12,8 +12,8 @@ import pytest
 
 from registry.errors import IntegrityError, NotFoundError, StageError, UsageError
 from registry.model.digest import digest_bytes
-from sync import files
 from sync.datastore import Artifact, Datastore
+from sync.filesystem import files
 from sync.fsspec_store import FsspecDatastore
 
 

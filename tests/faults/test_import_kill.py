@@ -13,10 +13,10 @@ import pytest
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionUniverse
-from sync import files
-from sync.exchange import import_exports
-from sync.exporting import export_repository
-from sync.ingest import ingest
+from sync.administration.ingest import ingest
+from sync.exports.exchange import import_exports
+from sync.exports.exporting import export_repository
+from sync.filesystem import files
 from sync.repo import Repo
 
 LAB = DimensionUniverse.from_yaml(
@@ -25,7 +25,7 @@ LAB = DimensionUniverse.from_yaml(
 N_SHOTS = 300
 CODE = """
 import sys
-from sync.exchange import import_exports
+from sync.exports.exchange import import_exports
 from sync.repo import Repo
 repo = Repo.open(sys.argv[1], writable=True)
 print("go", flush=True)

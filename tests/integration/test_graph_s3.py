@@ -11,7 +11,7 @@ import pytest
 from registry.errors import IntegrityError, NotFoundError, StageError
 from stage.graph.file.reader import GraphFile
 from stage.graph.graph import QuantumGraph
-from sync import files
+from sync.filesystem import files
 from tests.graph_helpers import chain_graph
 from tests.stores import requests_sent
 

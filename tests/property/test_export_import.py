@@ -14,8 +14,8 @@ from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionUniverse
 from registry.model.refs import new_ids
-from sync.exchange import import_exports
-from sync.exporting import export_repository
+from sync.exports.exchange import import_exports
+from sync.exports.exporting import export_repository
 from sync.repo import Repo
 
 UNIVERSE = DimensionUniverse.from_yaml(

@@ -10,7 +10,7 @@ from typing import Self
 
 from registry.model.dimensions import default_universe
 from registry.registry import Registry
-from sync.jsonl import read_records
+from sync.exports.jsonl import read_records
 from tests.databases import Database, running_postgres
 
 __all__ = ["World"]

@@ -10,7 +10,7 @@ import numpy as np
 from registry.errors import NotFoundError
 from registry.model.columns import Array, Columns
 from stage.graph.wanted import UPSTREAM
-from sync import files
+from sync.filesystem import files
 
 if TYPE_CHECKING:
     from registry.registry import Snapshot

@@ -11,7 +11,7 @@ from registry.errors import NotFoundError, StageError, UsageError, nearest
 from stage.graph.building.answers import has_collection, is_pattern
 from stage.graph.building.question import Place
 from stage.graph.wanted import STAGING, UPSTREAM
-from sync import files
+from sync.filesystem import files
 
 if TYPE_CHECKING:
     from registry.model.dataset_type import DatasetType

@@ -24,7 +24,7 @@ from stage.graph.layout import Header, Layout
 from stage.graph.quantum import PlannedDataset, Quantum
 from stage.graph.rows import TaskRows, TypeRows
 from stage.graph.table import Column, Csr, Table
-from sync import files
+from sync.filesystem import files
 
 __all__ = ["GraphFile"]
 
@@ -71,7 +71,7 @@ class GraphFile(QuantumSource):
         Parameters
         ----------
         uri : str or path
-            Where it is: a local path, or any URI that `sync.files` reads.
+            Where it is: a local path, or any URI that `sync.filesystem.files` reads.
 
         Returns
         -------

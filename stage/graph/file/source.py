@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 from registry.errors import NotFoundError, StorageError
-from sync import files
+from sync.filesystem import files
 
 __all__ = ["ByteSource"]
 

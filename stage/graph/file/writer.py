@@ -14,12 +14,12 @@ from stage.graph.file.encoding import column_kind, encode
 from stage.graph.file.packed import MAX_ENTRIES
 from stage.graph.file.scrutiny import BYTES_A_VALUE, Allowance
 from stage.graph.table import Coded, Csr, Table
-from sync import files
+from sync.filesystem import files
 
 if TYPE_CHECKING:
     from stage.graph.graph import QuantumGraph
     from stage.graph.rows import TaskRows, TypeRows
-    from sync.files import Uri
+    from sync.filesystem.files import Uri
 
 __all__ = ["write_graph"]
 

@@ -15,7 +15,7 @@ from registry.errors import IntegrityError, NotFoundError, SchemaVersionError, S
 from stage.graph.file import form
 from stage.graph.file.reader import GraphFile
 from stage.graph.graph import QuantumGraph
-from sync import files
+from sync.filesystem import files
 from tests.graph_helpers import chain_graph
 
 ROOT = Path(__file__).resolve().parents[3]

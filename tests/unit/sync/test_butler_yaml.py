@@ -19,10 +19,10 @@ from registry.errors import (
 from registry.model.dimensions import DimensionUniverse, default_universe
 from registry.model.refs import id_text, parse_id
 from registry.model.times import UNBOUNDED_BEGIN, UNBOUNDED_END, Timespan
-from sync import files
-from sync.butler_content import read_butler_export
-from sync.exchange import import_exports
-from sync.record_fields import objects_of
+from sync.butler.content import read_butler_export
+from sync.exports.exchange import import_exports
+from sync.exports.record_fields import objects_of
+from sync.filesystem import files
 from sync.repo import Repo
 from tests.databases import Database
 

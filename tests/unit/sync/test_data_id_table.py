@@ -9,7 +9,7 @@ import pytest
 
 from registry.errors import DataIdError, NotFoundError, UsageError
 from registry.model.dimensions import default_universe
-from sync.data_id_table import read_data_id_table
+from sync.tables.data_ids import read_data_id_table
 
 UNIVERSE = default_universe()
 ROWS = [("HSC", 903342, 10), ("HSC", 903344, 11)]

@@ -26,9 +26,9 @@ from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionUniverse
 from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
 from registry.model.refs import id_text, new_id, new_ids
-from sync import files
-from sync.exchange import import_exports, read_source
-from sync.exporting import Selection, export_repository
+from sync.exports.exchange import import_exports, read_source
+from sync.exports.exporting import Selection, export_repository
+from sync.filesystem import files
 from sync.repo import Repo
 from tests.databases import Database
 from tests.sync_builders import BIAS, RAW, UNIVERSE, make_run, make_upstream, tree

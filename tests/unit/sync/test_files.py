@@ -14,7 +14,7 @@ import pytest
 
 from registry.errors import NotFoundError, StorageError, UsageError
 from registry.model.digest import digest_bytes
-from sync import files, local_files
+from sync.filesystem import files, local_files
 
 
 @pytest.fixture(params=["local", "file-uri", "memory"])
@@ -213,7 +213,7 @@ class TestLocal:
         """After kill -9 in the middle of a write the name does not exist, and listings do not show the rest."""
         code = (
             "import sys, time\n"
-            "from sync import files\n"
+            "from sync.filesystem import files\n"
             "def slow():\n"
             "    yield b'half'\n"
             "    print('half', flush=True)\n"
@@ -330,7 +330,7 @@ class TestLocal:
         """A full device is a StorageError that may pass."""
         if not Path("/dev/full").exists():
             pytest.skip("no /dev/full")
-        from sync.file_errors import worded
+        from sync.filesystem.file_errors import worded
 
         with pytest.raises(StorageError) as caught, worded("/dev/full", "write"):
             Path("/dev/full").write_bytes(b"x")
@@ -384,7 +384,7 @@ def test_a_tiny_write_and_read_are_cheap(tmp_path: Path) -> None:
 def test_import_is_light() -> None:
     """The datastore can be used by a worker without any heavy library being loaded."""
     code = (
-        "import sys, sync.fsspec_store, sync.storage, sync.paths, sync.datastore, sync.files\n"
+        "import sys, sync.fsspec_store, sync.storage, sync.paths, sync.datastore, sync.filesystem.files\n"
         "heavy = {'fsspec', 'pyarrow', 'astropy', 'sqlalchemy', 'sqlite3', 'pydantic', 'pandas', 'yaml'}\n"
         "from sync.fsspec_store import FsspecDatastore\n"
         "import tempfile\n"

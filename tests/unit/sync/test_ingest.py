@@ -27,8 +27,8 @@ from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.digest import digest_bytes
 from registry.model.dimensions import DimensionUniverse
-from sync import files
-from sync.ingest import ingest
+from sync.administration.ingest import ingest
+from sync.filesystem import files
 from sync.repo import Repo
 from tests.databases import Database
 
@@ -396,7 +396,7 @@ def test_killed_ingest_leaves_only_orphans(repo: Repo, tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np\n"
         "from registry.model.columns import Columns\n"
-        "from sync.ingest import ingest\n"
+        "from sync.administration.ingest import ingest\n"
         "from sync.repo import Repo\n"
         f"repo = Repo.open({repo.root!r}, writable=True)\n"
         f"n, folder = {N_SHOTS}, {str(tmp_path / 'in')!r}\n"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from registry.errors import AlreadyExistsError, ConflictError, DataIdError, NotFoundError, UsageError
 from registry.model.dimensions import DimensionUniverse, default_universe
 from registry.model.times import UNBOUNDED_BEGIN, UNBOUNDED_END
-from sync.json_forms import BadValue, from_json, span_from_json, span_to_json, to_json
-from sync.jsonl import export_records, import_records, read_records
+from sync.exports.json_forms import BadValue, from_json, span_from_json, span_to_json, to_json
+from sync.exports.jsonl import export_records, import_records, read_records
 from sync.repo import Repo
 
 PLAIN = DimensionUniverse.from_yaml(

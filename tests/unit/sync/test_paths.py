@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from registry.errors import UsageError
 from registry.model.refs import new_id
-from sync import files
+from sync.filesystem import files
 from sync.paths import artifact_stem, safe_part
 
 ID = uuid.UUID("0193f7a4-0000-7000-8000-000000000001")

@@ -12,9 +12,9 @@ from registry.errors import ConflictError, NotFoundError, StorageError, UsageErr
 from registry.model.collections import CollectionType
 from registry.model.columns import Columns
 from registry.model.refs import new_id
-from sync.local_files import aside_name
-from sync.orphans import execute_orphans, plan_orphans
-from sync.prune import PrunePlan, PruneResult, execute_prune, plan_prune
+from sync.administration.orphans import execute_orphans, plan_orphans
+from sync.administration.prune import PrunePlan, PruneResult, execute_prune, plan_prune
+from sync.filesystem.local_files import aside_name
 from sync.repo import Repo
 from tests.databases import Database
 from tests.sync_builders import UNIVERSE, dangling, make_upstream, put_datasets, survey_records, tree
@@ -229,10 +229,10 @@ def test_orphans_that_were_named_since_the_plan_stay(repo: Repo) -> None:
 
 def test_orphans_in_a_datastore_that_is_no_directory() -> None:
     """Every file system tells names, sizes and times; one in memory too."""
-    from sync.remote_files import details
+    from sync.filesystem.remote_files import details
 
     root = f"memory://prune-{new_id().hex()}"
-    from sync import files
+    from sync.filesystem import files
 
     files.write_bytes(f"{root}/a/b", b"123")
     ((name, size, changed),) = details(root)

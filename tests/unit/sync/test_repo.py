@@ -28,7 +28,7 @@ from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionUniverse
 from registry.model.refs import id_text, new_id
 from registry.registry import Registry
-from sync import files
+from sync.filesystem import files
 from sync.repo import Repo
 
 WEATHER = DimensionUniverse.from_yaml(

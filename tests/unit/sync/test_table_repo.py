@@ -13,9 +13,9 @@ import pytest
 from registry.errors import AlreadyExistsError, NotFoundError, StageError, UsageError
 from registry.model.dimensions import DimensionUniverse
 from registry.registry import Registry
-from sync import ingest
+from sync.administration import ingest
 from sync.repo import Repo
-from sync.table_repo import TablePlan, create_from_table, plan_table
+from sync.tables.repository import TablePlan, create_from_table, plan_table
 from tests.databases import Database
 from tests.sync_builders import tree
 

@@ -1,0 +1,1 @@
+"""What a repository's keeper does: taking files in, removing, upgrading."""

@@ -1,0 +1,1 @@
+"""What the field's butler wrote, in our words."""
