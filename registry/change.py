@@ -15,6 +15,7 @@ from registry.sql import (
     dimensions,
     plain,
     provenance,
+    record_changes,
 )
 
 __all__ = ["Change"]
@@ -97,6 +98,51 @@ class Change(CollectionChanges):
             If a record that one refers to is missing, or a value that must be there is null.
         """
         return dimensions.insert_records(self._session, self.universe.element(element), rows, on_existing)
+
+    def replace_records(self, element: str, rows: Columns) -> int:
+        """Put other values into dimension records that are there, and look anew at what their regions touch.
+
+        Parameters
+        ----------
+        element : str
+            Whose.
+        rows : Columns
+            All columns of `DimensionElement.record_columns`, each key once; keys without a record are ignored.
+
+        Returns
+        -------
+        int
+            Records that were there.
+
+        Raises
+        ------
+        ConflictError
+            If an alternate key is another record's (code ``record-key-taken``), or a record that one refers to is
+            missing (code ``record-refused``).
+        """
+        return record_changes.replace_records(self._session, self.universe.element(element), rows)
+
+    def remove_records(self, element: str, keys: Columns) -> int:
+        """Remove dimension records to which nothing refers: all of them, or on an error none.
+
+        Parameters
+        ----------
+        element : str
+            Whose.
+        keys : Columns
+            Their required dimensions; unknown keys are ignored.
+
+        Returns
+        -------
+        int
+            Records that were there.
+
+        Raises
+        ------
+        ConflictError
+            If something refers to one of them (code ``record-in-use``).
+        """
+        return record_changes.remove_records(self._session, self.universe.element(element), keys)
 
     def insert_datasets(
         self, dataset_type: str, run: str, rows: Columns, *, on_existing: Literal["error", "skip"] = "error"
@@ -223,3 +269,15 @@ class Change(CollectionChanges):
             Values that columns must have; without any, all rows go.
         """
         plain.delete_rows(self._session, table, equals)
+
+    def delete_listed(self, table: str, rows: Columns) -> None:
+        """Delete the rows of a plain table that have some of the given values.
+
+        Parameters
+        ----------
+        table : str
+            One of baseline, campaign, history, journal, push_ledger, repository.
+        rows : Columns
+            Some of its columns; a row goes if it has all values of one of these.
+        """
+        plain.delete_listed(self._session, table, rows)

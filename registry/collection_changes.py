@@ -8,7 +8,7 @@ from typing import Literal
 from registry.model.collections import CollectionType
 from registry.model.columns import Columns
 from registry.snapshot import Snapshot
-from registry.sql import collection_writes, deletion, tagging, validity
+from registry.sql import collection_writes, dataset_types, deletion, memberships, tagging, validity
 
 __all__ = ["CollectionChanges"]
 
@@ -314,6 +314,34 @@ class CollectionChanges(Snapshot):
         """
         span = validity.timespan(begin_ns, end_ns)
         return validity.decertify(self._session, collection, dataset_type, span, table)
+
+    def remove_ranges(self, collection: str, dataset_type: str, rows: Columns) -> int:
+        """Take whole ranges of validity out of a CALIBRATION collection.
+
+        Parameters
+        ----------
+        collection : str
+            The collection.
+        dataset_type : str
+            Of which type.
+        rows : Columns
+            ``id``, ``valid_begin`` and ``valid_end``, as `Snapshot.validity_ranges` gives them; ranges that are not
+            there are ignored.
+
+        Returns
+        -------
+        int
+            Ranges that were there.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such collection or dataset type.
+        ConflictError
+            If the collection is not CALIBRATION.
+        """
+        found = dataset_types.find_type(self._session, dataset_type)
+        return memberships.remove_ranges(self._session, collection, found, rows)
 
     def remove_collection(self, name: str, *, unlink: bool = False, purge: bool = False) -> None:
         """Remove a collection; a RUN goes with its datasets and the provenance of its quanta.

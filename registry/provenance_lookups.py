@@ -120,3 +120,18 @@ class ProvenanceLookups(ComparingLookups):
             artifact.
         """
         return lineage.artifacts_of_quanta(self._session, ids, connection)
+
+    def known_to_quanta(self, ids: Sequence[bytes]) -> set[bytes]:
+        """Return those datasets that quanta have read or made.
+
+        Parameters
+        ----------
+        ids : sequence of bytes
+            16 bytes each, of datasets that are registered or not.
+
+        Returns
+        -------
+        set of bytes
+            A part of `ids`; what was only offered to quanta is left out.
+        """
+        return lineage.known_to_quanta(self._session, ids) if ids else set()

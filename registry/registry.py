@@ -51,6 +51,7 @@ class Registry:
         *,
         wal: bool = False,
         attributes: Mapping[str, str] | None = None,
+        repo_id: bytes | None = None,
     ) -> Registry:
         """Make an empty registry and open it for writing.
 
@@ -66,6 +67,8 @@ class Registry:
             PostgreSQL they always do.
         attributes : mapping of str to str, optional
             Facts to keep, for `attribute`.
+        repo_id : bytes, optional
+            The identity of what it mirrors, 16 bytes; a new one by default.
 
         Returns
         -------
@@ -80,7 +83,8 @@ class Registry:
             If it cannot be made. Nothing is left at `url`.
         """
         facts = attributes or {}
-        create(parse_url(url), lambda made: create_tables(made, universe, new_id(), facts), wal=wal)
+        identity = new_id() if repo_id is None else repo_id
+        create(parse_url(url), lambda made: create_tables(made, universe, identity, facts), wal=wal)
         return cls.open(url, writable=True)
 
     @classmethod

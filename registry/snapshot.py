@@ -74,6 +74,8 @@ class Snapshot(ProvenanceLookups):
         found = self.universe.element(element)
         if keys is not None and records.are_keys(found, keys) and not (where or bind or data_id):
             return records.keyed_records(self._session, found, keys)
+        if keys is None and found.has_table and not (where or bind or data_id):
+            return records.all_records(self._session, found)
         from registry.queries.statements import record_statement
 
         asked = _asked(where, bind, data_id, table=keys)

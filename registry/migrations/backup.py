@@ -12,7 +12,7 @@ from registry.errors import StorageError
 from registry.model.refs import new_id
 from registry.sql.failures import translate
 
-__all__ = ["make_backup"]
+__all__ = ["copy_registry", "make_backup"]
 
 
 def make_backup(place: str, version: str) -> Path:
@@ -52,14 +52,39 @@ def make_backup(place: str, version: str) -> Path:
     return final
 
 
-def _copy(path: Path, aside: Path) -> None:
+def copy_registry(place: Path, target: Path, *, wal: bool = False) -> None:
+    """Copy an SQLite registry as it is at one moment, whoever reads or writes it meanwhile.
+
+    Parameters
+    ----------
+    place : pathlib.Path
+        Its file.
+    target : pathlib.Path
+        The copy.
+    wal : bool, optional
+        Whether it has a write-ahead log; else it has no side files.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be made. Nothing is left of it.
+    """
+    try:
+        _copy(place, target, "WAL" if wal else "DELETE")
+    except (sqlite3.Error, OSError) as exc:
+        with contextlib.suppress(OSError):
+            target.unlink(missing_ok=True)
+        raise _worded(translate(exc, str(target)) if isinstance(exc, sqlite3.Error) else exc, place) from exc
+
+
+def _copy(path: Path, aside: Path, journal: str = "DELETE") -> None:
     with (
         contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as source,
         contextlib.closing(sqlite3.connect(aside)) as target,
     ):
         source.backup(target)
-        # A copy of a registry with a write-ahead log would want one too as soon as it is opened.
-        target.execute("PRAGMA journal_mode = DELETE")
+        # Without that, a copy of a registry with a write-ahead log would want one too as soon as it is opened.
+        target.execute(f"PRAGMA journal_mode = {journal}")
     _sync(aside)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -371,13 +371,14 @@ class DimensionUniverse:
             raise UsageError(f"{where}: {exc}", code=exc.code, hint=exc.hint) from exc
 
 
+@cache
 def default_universe() -> DimensionUniverse:
     """Return the universe that is shipped: a sky survey's.
 
     Returns
     -------
     DimensionUniverse
-        Read from ``registry/universes/default.yaml``.
+        Read from ``registry/universes/default.yaml``, once in a process.
     """
     text = resources.files("registry.universes").joinpath("default.yaml").read_text(encoding="utf-8")
     return DimensionUniverse.from_yaml(text, "the default universe")

@@ -69,8 +69,16 @@ def id_text(value: bytes) -> str:
     -------
     str
         36 characters.
+
+    Raises
+    ------
+    ValueError
+        If it has another length.
     """
-    return str(uuid.UUID(bytes=bytes(value)))
+    digits = bytes(value).hex()  # as a UUID is written, without making one
+    if len(digits) != 32:
+        raise ValueError(f"an id of {len(digits) // 2} bytes")
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def parse_id(text: str) -> bytes:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import stat
+import tempfile
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -15,11 +18,14 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from registry.errors import NotFoundError, StorageError
+from registry.errors import BusyError, NotFoundError, StorageError
 from registry.sql.engine import READ_TIMEOUT_S
 from registry.sql.failures import translated
+from registry.sql.owners import group_text, owner_text
 
 __all__ = ["open_file", "open_nowhere"]
+
+_TRIES = 5
 
 
 def open_file(path: Path, *, writable: bool, create: bool) -> sa.Connection:
@@ -49,11 +55,14 @@ def open_file(path: Path, *, writable: bool, create: bool) -> sa.Connection:
     place = str(path)
     if not create:
         _check_file(path)
+        if writable:
+            _check_rights(path)
     mode = "rwc" if create else ("rw" if writable else "ro")
 
     def dial() -> sqlite3.Connection:
-        never_changes = mode == "ro" and _needs_immutable(path)
-        return _connect(path, f"mode={mode}" + ("&immutable=1" if never_changes else ""))
+        if mode == "ro" and _needs_copy(path):
+            return _connect_to_copy(path)
+        return _connect(path, f"mode={mode}")
 
     with translated(place):
         connection = _connected(dial)
@@ -117,11 +126,10 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
     )  # fmt: skip
 
 
-def _needs_immutable(path: Path) -> bool:
-    """Tell whether a file has to be read as one that never changes: in WAL mode, where nothing can be written beside it.
+def _needs_copy(path: Path) -> bool:
+    """Tell whether a file cannot be read where it is: in WAL mode, where nothing can be written beside it.
 
-    Such a file is only readable together with its log and the index of that, or where they can be made. Without them
-    nobody has it open, and it is whole. A log with content has changes that would not be seen, so that is refused.
+    Such a file is only readable together with its log and the index of that, or where they can be made.
     """
     if os.access(path.parent, os.W_OK):
         return False
@@ -129,22 +137,67 @@ def _needs_immutable(path: Path) -> bool:
         with contextlib.closing(_connect(path, "mode=ro")) as probe:
             probe.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
     except sqlite3.Error as exc:
-        if not (getattr(exc, "sqlite_errorname", "") or "").startswith(
-            ("SQLITE_CANTOPEN", "SQLITE_READONLY")
-        ):
-            return False  # whoever reads next meets it and can say what it is
-    else:
-        return False
-    if Path(f"{path}-journal").exists():
-        return False  # a writer was killed in the middle: what is there is not whole
+        name = getattr(exc, "sqlite_errorname", "") or ""
+        # Of a change that a killed writer left half done, and all else, whoever reads next can say what it is.
+        is_in_the_way = name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+        return is_in_the_way and not Path(f"{path}-journal").exists()
+    return False
+
+
+def _connect_to_copy(path: Path) -> sqlite3.Connection:
+    """Connect to a copy of a file and of its log, which is this process's alone and has no name any more.
+
+    SQLite could be told that the file never changes (``immutable``). But its owner may write at any time, and then half
+    of what is read would be old and half new. A copy that was made while nothing changed is one state, and what the
+    log has is in it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="stage-registry-"))
+    try:
+        copy = folder / path.name
+        _copy_unchanged(path, copy)
+        with contextlib.closing(_connect(copy, "mode=rw")) as taken:
+            taken.execute("PRAGMA journal_mode = DELETE").fetchone()
+        connection = _connect(copy, "mode=ro")
+        # With this the file is held open; its names can go.
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return connection
+
+
+def _copy_unchanged(path: Path, copy: Path) -> None:
+    """Copy a file and its log in one state."""
     log = Path(f"{path}-wal")
-    if log.exists() and log.stat().st_size:
-        raise StorageError(
-            f"{path} has changes in {log.name} that are not yet in it, and {path.parent} cannot be written",
-            code="log-unreadable",
-            hint="Read it once where its directory can be written; that puts them in.",
-        )
-    return True
+    for _ in range(_TRIES):
+        before = _state(path), _state(log)
+        try:
+            shutil.copyfile(path, copy)
+            copy.chmod(0o600)
+            if before[1] is not None:
+                shutil.copyfile(log, f"{copy}-wal")
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            raise StorageError(
+                f"{path} is in WAL mode, and {path.parent} cannot be written; a copy cannot be made: {exc.strerror}",
+                code="log-unreadable",
+                hint="Make room for it in TMPDIR, or read it where its directory can be written.",
+            ) from exc
+        if before == (_state(path), _state(log)):
+            return
+    raise BusyError(
+        f"{path} changes all the time, and cannot be read from here meanwhile",
+        code="database-busy",
+        hint="Wait until its owner's command has ended, and try again.",
+    )
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        told = path.stat()
+    except FileNotFoundError:
+        return None
+    return told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
 
 
 def _check_file(path: Path) -> None:
@@ -164,6 +217,29 @@ def _check_file(path: Path) -> None:
         raise StorageError(
             f"{path} cannot be read", code="cannot-open", hint="Ask its owner for the right to read."
         )
+
+
+def _check_rights(path: Path) -> None:
+    """Refuse a file that may not be written, before anything is done that a change would need."""
+    for place in (path, path.parent):
+        if os.access(place, os.W_OK):
+            continue
+        if os.statvfs(place).f_flag & os.ST_RDONLY:
+            raise StorageError(
+                f"{path} cannot be written: it is mounted read-only",
+                code="read-only",
+                hint="Open it where it is mounted for writing.",
+            )
+        told = place.stat()
+        owner, group = owner_text(told.st_uid), group_text(told.st_gid)
+        may_group = told.st_mode & stat.S_IWGRP
+        raise StorageError(
+            f"{path} cannot be written by {owner_text(os.geteuid())}: {place.name} belongs to {owner} and group {group} "
+            f"({stat.filemode(told.st_mode)})",
+            code="not-permitted",
+            hint=f"Ask its keeper to take you into group {group}." if may_group
+            else "Ask its keeper to share it with your group: see 'Sharing a repository' in the documentation.",
+        )  # fmt: skip
 
 
 def _prepare(driver: Any, *, writable: bool) -> None:

@@ -141,9 +141,17 @@ def find_type(session: Session, name: str) -> TypeEntry:
     if found is None:
         raise NotFoundError(
             f"no dataset type '{name}' in {session.place}", code="no-such-dataset-type",
-            hint=nearest(name, [e.type.name for e in all_types(session)]),
+            hint=_known_types(session, name),
         )  # fmt: skip
     return found
+
+
+def _known_types(session: Session, name: str) -> str:
+    known = [e.type.name for e in all_types(session)]
+    return nearest(name, known) if known else (
+        "It has no dataset types yet: 'stage repo register-dataset-type', 'stage repo import' and 'stage repo ingest' "
+        "bring some."
+    )  # fmt: skip
 
 
 def types_of(session: Session, names: Sequence[str]) -> dict[str, TypeEntry]:

@@ -15,8 +15,8 @@ from registry.errors import BusyError, IntegrityError, InternalError, StageError
 __all__ = ["ConstraintViolation", "damaged", "driver_errors", "translate", "translated"]
 
 _READERS_CANNOT = (
-    "A writer was killed in the middle of a change; a reader must not repair it. "
-    "Any command that writes to this repository (a push, 'stage repo …') does so by opening it."
+    "A writer was killed in the middle of a change; a reader must not repair it. Whoever may write there takes it back "
+    "by any command that writes: the next push, or 'stage repo fsck REPO --repair'."
 )
 
 

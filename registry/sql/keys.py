@@ -188,9 +188,13 @@ def _check_kinds(name: str, column: Array, declared: sa.types.TypeEngine[Any]) -
             raise _bad(name, float(wrong[0]), f"expected {what}")
         return
     values = column.tolist() if column.dtype == object else column[:1].tolist()
-    if not set(map(type, values)) <= allowed:
+    kinds = set(map(type, values))
+    if not kinds <= allowed:
         raise _bad(name, next(v for v in values if type(v) not in allowed), f"expected {what}")
-    if isinstance(declared, IdType) and not {len(v) for v in values if v is not None} <= {16}:
+    if not isinstance(declared, IdType):
+        return
+    there = [v for v in values if v is not None] if type(None) in kinds else values
+    if not set(map(len, there)) <= {16}:
         raise _bad(name, next(v for v in values if v is not None and len(v) != 16), "expected 16 bytes")
 
 

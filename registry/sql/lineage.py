@@ -17,6 +17,7 @@ from registry.sql.session import Session
 __all__ = [
     "artifacts_of_quanta",
     "count_outcomes",
+    "known_to_quanta",
     "outcomes",
     "quanta_by_id",
 ]
@@ -123,3 +124,26 @@ def artifacts_of_quanta(session: Session, ids: Sequence[bytes], connection: str)
             .select_from(source)
             .where(made.c.connection == connection)
         )
+
+
+def known_to_quanta(session: Session, ids: Sequence[bytes]) -> set[bytes]:
+    """Return those datasets that quanta have read or made.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    ids : sequence of bytes
+        Datasets, registered or not.
+
+    Returns
+    -------
+    set of bytes
+        A part of `ids`; what was only offered to quanta is left out.
+    """
+    read, made = session.schema["quantum_input"], session.schema["quantum_output"]
+    with session.stash(Columns({"id": sorted(set(ids))}), {"id": IdType()}, key=["id"]) as given:
+        was_read = sa.exists().where(read.c.dataset_id == given.c.id, read.c.was_read).correlate(given)
+        was_made = sa.exists().where(made.c.dataset_id == given.c.id).correlate(given)
+        found = session.fetch(sa.select(given.c.id).where(sa.or_(was_read, was_made)))
+        return set(found["id"].tolist())

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from registry.model.collections import CollectionType
 from registry.model.columns import Array, Columns
 from registry.model.times import Timespan
-from registry.sql.collections import Entry
+from registry.sql.collections import Entry, existing_of
 from registry.sql.dataset_types import TypeEntry, all_types
 from registry.sql.fixed_tables import IdType
 from registry.sql.keys import check_ids
 from registry.sql.members import path_of
 from registry.sql.session import Session
 
-__all__ = ["tagged", "validity_ranges"]
+__all__ = ["remove_ranges", "tagged", "validity_ranges"]
 
 
 def tagged(session: Session, entries: Sequence[Entry], ids: Sequence[bytes]) -> Columns:
@@ -99,6 +99,47 @@ def validity_ranges(
             statement = statement.where(t.c.valid_begin < span.end, t.c.valid_end > span.begin)
         rows = session.fetch(statement)
     return rows.with_column("collection", _named(rows["collection_id"], chosen)).select(names)
+
+
+def remove_ranges(session: Session, name: str, found: TypeEntry, rows: Columns) -> int:
+    """Take whole ranges of validity out of a CALIBRATION collection.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    name : str
+        The collection.
+    found : TypeEntry
+        A type of calibrations.
+    rows : Columns
+        ``id``, ``valid_begin`` and ``valid_end`` as they are stored; ranges that are not there are ignored.
+
+    Returns
+    -------
+    int
+        Ranges that were there.
+
+    Raises
+    ------
+    ConflictError
+        If the collection is not CALIBRATION.
+    """
+    out_of = existing_of(session, name, CollectionType.CALIBRATION)
+    t = session.schema.calibs(found.type.dimensions)
+    types = {"id": IdType(), "valid_begin": t.c.valid_begin.type, "valid_end": t.c.valid_end.type}
+    with session.stash(rows, types) as stash:
+        session.index(stash, ["id", "valid_begin"])
+        same = [
+            stash.c.id == t.c.dataset_id, stash.c.valid_begin == t.c.valid_begin,
+            stash.c.valid_end == t.c.valid_end,
+        ]  # fmt: skip
+        return session.execute(
+            sa.delete(t).where(
+                t.c.collection_id == out_of.id, t.c.dataset_type_id == found.id,
+                sa.exists().where(*same).correlate(t),
+            )
+        )  # fmt: skip
 
 
 def _named(numbers: Array, entries: Sequence[Entry]) -> Array:

@@ -16,7 +16,9 @@ from registry.sql.keys import check_parameters, check_values
 from registry.sql.loading import OnExisting, insert_from, load_rows
 from registry.sql.session import ORDINAL, Session
 
-__all__ = ["PLAIN_TABLES", "OnExisting", "delete_rows", "insert_rows", "plain_table", "read_table"]
+__all__ = [
+    "PLAIN_TABLES", "OnExisting", "delete_listed", "delete_rows", "insert_rows", "plain_table", "read_table",
+]  # fmt: skip
 
 PLAIN_TABLES = ("baseline", "campaign", "history", "journal", "push_ledger", "repository")
 
@@ -59,6 +61,11 @@ def plain_table(session: Session, name: str) -> sa.Table:
 
 
 def _equal(table: sa.Table, equals: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
+    _check_names(table, equals)
+    return [table.c[n] == v for n, v in equals.items()]
+
+
+def _check_names(table: sa.Table, equals: dict[str, Any]) -> None:
     for name in equals:
         if name not in table.c:
             raise UsageError(
@@ -66,7 +73,6 @@ def _equal(table: sa.Table, equals: dict[str, Any]) -> list[sa.ColumnElement[boo
                 code="unknown-column",
                 hint=nearest(name, table.c.keys()),
             )
-    return [table.c[n] == v for n, v in equals.items()]
 
 
 def read_table(session: Session, name: str, equals: dict[str, Any]) -> Columns:
@@ -87,9 +93,9 @@ def read_table(session: Session, name: str, equals: dict[str, Any]) -> Columns:
         All columns, ordered by primary key.
     """
     table = plain_table(session, name)
-    conditions = _equal(table, equals)
     if None in equals.values():  # what is asked is another question then
-        return session.fetch(sa.select(table).where(*conditions).order_by(*table.primary_key))
+        return session.fetch(sa.select(table).where(*_equal(table, equals)).order_by(*table.primary_key))
+    _check_names(table, equals)
     check_parameters(equals)
 
     def make() -> sa.Select[Any]:
@@ -113,6 +119,26 @@ def delete_rows(session: Session, name: str, equals: dict[str, Any]) -> None:
     """
     table = plain_table(session, name)
     session.execute(sa.delete(table).where(*_equal(table, equals)))
+
+
+def delete_listed(session: Session, name: str, rows: Columns) -> None:
+    """Delete the rows of a plain table that have some of the given values.
+
+    Parameters
+    ----------
+    session : Session
+        In a write transaction.
+    name : str
+        The table.
+    rows : Columns
+        Some of its columns; a row goes if it has all values of one of these.
+    """
+    table = plain_table(session, name)
+    types = {n: table.c[n].type for n in rows.names}
+    with session.stash(rows, types) as stash:
+        same = sa.exists().where(*(stash.c[n] == table.c[n] for n in types)).correlate(table)
+        session.index(stash, list(types))
+        session.execute(sa.delete(table).where(same))
 
 
 def insert_rows(session: Session, table: sa.Table, rows: Columns, on_existing: OnExisting = "error") -> int:

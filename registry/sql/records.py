@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from registry.model.dimensions import DimensionElement
     from registry.sql.session import Session
 
-__all__ = ["are_keys", "keyed_records"]
+__all__ = ["all_records", "are_keys", "keyed_records"]
 
 
 def are_keys(element: DimensionElement, rows: Columns) -> bool:
@@ -77,6 +77,24 @@ def keyed_records(session: Session, element: DimensionElement, keys: Columns) ->
 
     values = {f"key_{n}": v for n, v in texts.items()}
     return session.answer(("records", element.name, listed), make, **values)
+
+
+def all_records(session: Session, element: DimensionElement) -> Columns:
+    """Return all records of an element.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    element : DimensionElement
+        One that has records of its own.
+
+    Returns
+    -------
+    Columns
+        `DimensionElement.record_columns`, ordered by key.
+    """
+    return session.answer(("all records", element.name), lambda: _selected(session, element))
 
 
 def _selected(session: Session, element: DimensionElement) -> sa.Select[Any]:

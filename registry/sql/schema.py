@@ -16,12 +16,13 @@ from itertools import combinations, product
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from registry.model.digest import digest_json
 from registry.model.dimensions import Column, DimensionElement, DimensionGroup, DimensionUniverse
 from registry.sql.fixed_tables import IdType, fixed_tables, make_table, string_type
 
-__all__ = ["Schema"]
+__all__ = ["Schema", "definitions"]
 
 
 _INT = sa.BigInteger
@@ -47,6 +48,29 @@ def _short(prefix: str, names: Iterable[str], taken: Container[str] = ()) -> str
     return f"{prefix}_{digest_json(','.join(names))[:16]}"
 
 
+def definitions(tables: Iterable[sa.Table], dialect: sa.Dialect) -> list[str]:
+    """Return the statements that make tables and their indexes where they are not there yet.
+
+    Parameters
+    ----------
+    tables : iterable of sqlalchemy.Table
+        In order of reference.
+    dialect : sqlalchemy.Dialect
+        Of the database.
+
+    Returns
+    -------
+    list of str
+        One for each table and index.
+    """
+    texts: list[Any] = []
+    for table in tables:
+        texts.append(CreateTable(table, if_not_exists=True))
+        indexes = sorted(table.indexes, key=lambda i: str(i.name))
+        texts += [CreateIndex(i, if_not_exists=True) for i in indexes]
+    return [str(t.compile(dialect=dialect)) for t in texts]
+
+
 class Schema:
     """The tables of one universe.
 
@@ -61,6 +85,7 @@ class Schema:
         self.metadata = sa.MetaData()
         self._types: dict[str, sa.types.TypeEngine[Any]] = {}
         self._readable: dict[str, sa.TableClause] = {}
+        self._definitions: dict[str, list[str]] = {}
         self._fixed = fixed_tables(self.metadata)
         for element in universe.elements.values():
             if element.has_table:
@@ -132,6 +157,35 @@ class Schema:
             ``dim_…`` and ``overlap_…``.
         """
         return [t for t in self.metadata.sorted_tables if t.name.startswith(("dim_", "overlap_"))]
+
+    def first_tables(self) -> list[sa.Table]:
+        """Return the tables of an empty registry, without those that dataset types bring.
+
+        Returns
+        -------
+        list of sqlalchemy.Table
+            In order of reference.
+        """
+        fixed = [t for t in self.metadata.sorted_tables if t.name in self._fixed]
+        return [*fixed, *self.universe_tables()]
+
+    def definitions(self, dialect: sa.Dialect) -> list[str]:
+        """Return the statements that make an empty registry's tables; they are composed once for a dialect.
+
+        Parameters
+        ----------
+        dialect : sqlalchemy.Dialect
+            Of the database.
+
+        Returns
+        -------
+        list of str
+            One for each table and index.
+        """
+        found = self._definitions.get(dialect.name)
+        if found is None:
+            found = self._definitions[dialect.name] = definitions(self.first_tables(), dialect)
+        return found
 
     def tags(self, group: DimensionGroup) -> sa.Table:
         """Return the table of collection members for dataset types of these dimensions.

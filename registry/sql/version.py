@@ -10,12 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from registry.errors import IntegrityError, SchemaVersionError, StageError
 from registry.model.dimensions import DimensionUniverse
 from registry.sql.engine import Database
-from registry.sql.schema import Schema
+from registry.sql.schema import Schema, definitions
 
 __all__ = [
     "HEAD",
@@ -44,17 +43,15 @@ def make_tables(database: Database, tables: list[sa.Table]) -> None:
     tables : list of sqlalchemy.Table
         In order of reference.
     """
-    texts: list[Any] = []
-    for table in tables:
-        texts.append(CreateTable(table, if_not_exists=True))
-        texts += [
-            CreateIndex(i, if_not_exists=True) for i in sorted(table.indexes, key=lambda i: str(i.name))
-        ]
-    database.run_all([str(t.compile(dialect=database.dialect)) for t in texts])
+    _make(database, definitions(tables, database.dialect), [table.name for table in tables])
+
+
+def _make(database: Database, texts: list[str], names: list[str]) -> None:
+    database.run_all(texts)
     if database.dialect.name == "postgresql":
         from registry.sql.roles import extend
 
-        extend(database, [table.name for table in tables])
+        extend(database, names)
 
 
 def create_tables(
@@ -78,9 +75,10 @@ def create_tables(
     The migrations make the same tables (a test compares them); importing alembic to do it here would cost
     every campaign a fifth of a second.
     """
-    schema = Schema(universe)
-    fixed = [t for t in schema.metadata.sorted_tables if not t.name.startswith(("dim_", "overlap_"))]
-    make_tables(database, [*fixed, *schema.universe_tables()])
+    # Not canonical JSON: the order of the elements is part of a universe.
+    document = json.dumps(dict(universe.source), ensure_ascii=False)
+    schema = _schema(document)
+    _make(database, schema.definitions(database.dialect), [t.name for t in schema.first_tables()])
     stamp = sa.table("alembic_version", sa.column("version_num"))
     database.connection.execute(
         sa.text(
@@ -94,8 +92,7 @@ def create_tables(
         "schema_version": HEAD,
         "repo_id": repo_id.hex(),
         "created": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds"),
-        # Not canonical JSON: the order of the elements is part of a universe.
-        "universe": json.dumps(dict(universe.source), ensure_ascii=False),
+        "universe": document,
     }
     database.connection.execute(
         sa.insert(schema["repository"]), [{"key": k, "value": v} for k, v in facts.items()]

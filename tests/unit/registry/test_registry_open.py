@@ -25,6 +25,7 @@ from registry.errors import (
 from registry.model.columns import Columns
 from registry.model.dimensions import DimensionUniverse
 from registry.registry import Registry
+from registry.sql import connect_sqlite
 from registry.sql.version import HEAD
 from tests.registry_builders import UNIVERSE, add_camera, new_registry
 
@@ -313,3 +314,24 @@ def test_opening_imports_neither_alembic_nor_the_query_language(tmp_path: Path) 
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_copy_is_of_one_state_or_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a registry in WAL mode is read from a copy, and its owner writes meanwhile, it is copied once more; in the end refused."""
+    path = tmp_path / "r.sqlite3"
+    new_registry(path, wal=True).close()
+    copied: list[str] = []
+
+    def copy(source: Path, target: Path) -> None:
+        Path(target).write_bytes(Path(source).read_bytes())
+        copied.append(Path(source).name)
+        if len(copied) <= n_changes:
+            Path(source).write_bytes(Path(source).read_bytes() + b"\0")
+
+    monkeypatch.setattr("registry.sql.connect_sqlite.shutil.copyfile", copy)
+    n_changes = 2
+    connect_sqlite._copy_unchanged(path, tmp_path / "copy")
+    assert 3 == len(copied)
+    n_changes = 1000
+    with pytest.raises(BusyError, match="changes all the time"):
+        connect_sqlite._copy_unchanged(path, tmp_path / "copy")
