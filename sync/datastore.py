@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from registry.model.records import Artifact
@@ -132,6 +133,34 @@ class Datastore(Protocol):
             If the file is gone.
         IntegrityError
             If it cannot be understood or, verified, is not what was recorded.
+        """
+
+    def reading(self, artifact: Artifact) -> AbstractContextManager[str]:
+        """Hold a file while it is read by others than `get`.
+
+        Parameters
+        ----------
+        artifact : Artifact
+            Its record.
+
+        Returns
+        -------
+        context manager of str
+            Where its bytes are: an absolute path or URI, which need not be what `locate` says.
+        """
+
+    def has(self, uri: str) -> bool:
+        """Tell whether a file could be read, wherever its bytes are.
+
+        Parameters
+        ----------
+        uri : str
+            As for `locate`.
+
+        Returns
+        -------
+        bool
+            Whether it could.
         """
 
     def predict(self, stem: str, storage_class: str) -> str:

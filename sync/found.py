@@ -6,14 +6,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from registry.errors import NotFoundError
 from registry.model.columns import Columns
-from sync.filesystem import files
+from sync.filesystem import files, remote_files
 from sync.filesystem.file_errors import worded
 from sync.filesystem.uris import local_text
 
-__all__ = ["Failure", "Task", "below", "in_the_way", "in_words", "is_same", "judge_found", "place"]
+__all__ = [
+    "Failure",
+    "Task",
+    "below",
+    "in_the_way",
+    "in_words",
+    "is_same",
+    "judge_found",
+    "not_stored",
+    "place",
+    "sizes_there",
+]
 
 Task = tuple[str, str, str, int, str]
 """Relative URI, where it is, where it goes, size, checksum."""
@@ -29,7 +42,7 @@ class Failure:
         Which, relative to the root.
     code : str
         ``artifact-differs`` (another file has that name), ``artifact-missing``, ``artifact-changed`` (ours is
-        not what was recorded) or ``storage``.
+        not what was recorded), ``not-stored`` (the store acknowledged it and has not got it) or ``storage``.
     ours, theirs : str
         What was to be there, and what was found, or why it could not be stored.
     """
@@ -140,6 +153,64 @@ def _names_there(uris: Sequence[str], target: str) -> set[str]:
         return {
             f"{f}/{name}".lstrip("/") for f in folders if is_there(f) for name in os.listdir(f"{root}/{f}")
         }
+
+
+def sizes_there(uris: Sequence[str], root: str) -> dict[str, int]:
+    """Ask a store that is not local for the sizes of files, by listing the directory that holds them all.
+
+    Parameters
+    ----------
+    uris : sequence of str
+        Relative to the root.
+    root : str
+        The root.
+
+    Returns
+    -------
+    dict of str to int
+        Those that are there. What the list lacks is asked for by name, since a list may lag behind.
+    """
+    if not uris:
+        return {}
+    common = os.path.commonpath([uri.rpartition("/")[0] for uri in uris])
+    place = files.join(root, common)
+    with worded(place, "list"):
+        listed = remote_files.details(place)
+    there = {f"{common}/{name}".lstrip("/"): size for name, size, _ in listed}
+    found = {}
+    for uri in uris:
+        size = there.get(uri)
+        if size is None:
+            with suppress(NotFoundError):
+                size = files.size(files.join(root, uri))
+        if size is not None:
+            found[uri] = size
+    return found
+
+
+def not_stored(tasks: Sequence[Task], target: str) -> list[Failure]:
+    """Find what a store that is not local acknowledged and has not got as it was sent.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        What was sent.
+    target : str
+        The root there.
+
+    Returns
+    -------
+    list of Failure
+        With code ``not-stored``. Only presence and size are looked at.
+    """
+    there = sizes_there([task[0] for task in tasks], target)
+    out = []
+    for uri, _, dst, size, checksum in tasks:
+        found = there.get(uri)
+        if found != size:
+            told = "nothing" if found is None else f"{found} bytes"
+            out.append(Failure(uri, "not-stored", in_words(size, checksum), f"{told} at {files.redact(dst)}"))
+    return out
 
 
 def judge_found(task: Task, same: list[str], failed: list[Failure]) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
 from registry.errors import IntegrityError, UsageError
@@ -13,6 +14,7 @@ from registry.model.records import Artifact
 from sync import storage
 from sync.datastore import TransferMode
 from sync.filesystem import files, local_files
+from sync.filesystem.sharing import adopt_link
 from sync.storage import Formatter
 
 __all__ = ["FsspecDatastore"]
@@ -120,6 +122,8 @@ class FsspecDatastore:
         else:
             size, checksum = files.checksum(source)
             (files.link if mode == "link" else files.symlink)(source, target, durable=durable)
+            if mode == "link":
+                adopt_link(target)
         return Artifact(uri, size, checksum, formatter)
 
     def get(self, artifact: Artifact, storage_class: str, *, verify: bool = False) -> object:
@@ -139,11 +143,41 @@ class FsspecDatastore:
         object
             What was put.
         """
-        where = self.locate(artifact.uri)
-        data = files.read_bytes(where)
-        if verify:
-            _compare(where, artifact, len(data), digest_bytes(data) if artifact.checksum else "")
-        return storage.decode(data, artifact.formatter, storage_class, where)
+        with self.reading(artifact) as where:
+            data = files.read_bytes(where)
+            if verify:
+                _compare(where, artifact, len(data), digest_bytes(data) if artifact.checksum else "")
+            return storage.decode(data, artifact.formatter, storage_class, where)
+
+    def reading(self, artifact: Artifact) -> AbstractContextManager[str]:
+        """Hold a file while it is read; see `sync.datastore.Datastore.reading`.
+
+        Parameters
+        ----------
+        artifact : Artifact
+            Its record.
+
+        Returns
+        -------
+        context manager of str
+            Where its bytes are.
+        """
+        return nullcontext(self.locate(artifact.uri))
+
+    def has(self, uri: str) -> bool:
+        """Tell whether a file could be read; see `sync.datastore.Datastore.has`.
+
+        Parameters
+        ----------
+        uri : str
+            As for `locate`.
+
+        Returns
+        -------
+        bool
+            Whether it could.
+        """
+        return self.exists(uri)
 
     def predict(self, stem: str, storage_class: str) -> str:
         """Return the path that `put` would give.

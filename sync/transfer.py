@@ -1,36 +1,42 @@
 """Moving artifacts between datastores: linked or copied, checked, never in place of something else."""
-# ruff: noqa: PTH103, PTH104, PTH108, PTH110, PTH120, PTH123
+# ruff: noqa: PTH110, PTH112, PTH116, PTH120
 # pathlib costs more than the system calls that it wraps, and there are some of them a file
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
-from registry.errors import NotFoundError, StageError, UsageError
+from registry.errors import AlreadyExistsError, NotFoundError, StageError, UsageError
 from registry.model.columns import Columns
 from sync.faults import At, no_fault
 from sync.filesystem import files
+from sync.filesystem.creating import is_one_store
 from sync.filesystem.durable import flush
 from sync.filesystem.file_errors import worded
-from sync.filesystem.local_files import aside_name, chunks, prune_empty
-from sync.filesystem.tally import Tally
-from sync.found import Failure, Task, in_words, judge_found, place
+from sync.filesystem.local_files import prune_empty
+from sync.filesystem.sharing import is_shared, make_folders
+from sync.found import Failure, Task, in_words, judge_found, not_stored, place
+from sync.patience import Patience
+from sync.ways import Act, Tally, copy, copy_inside_store, link, link_only
+
+if TYPE_CHECKING:
+    from sync.pushing.adopting import Adoption
 
 __all__ = ["Mode", "TransferResult", "make_durable", "transfer", "withdraw"]
 
 Mode = Literal["auto", "link", "copy"]
 _CHUNK = 256
+_FAR_CHUNK, _FAR_WORKERS = 8, 8
+"""Artifacts at once, and threads, where a store makes each of them wait."""
 _WAITING = 3.0
 """So many times longer than it computes takes a thread that mostly waits for the store."""
-_COPY_INSTEAD = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,10 @@ class TransferResult:
         Bytes of what was moved.
     linked : bool
         Whether files were linked rather than copied.
+    untried : int
+        How many were not tried any more, after many had failed one after the other.
+    adoption : Adoption, optional
+        What made them upstream's where they are: then none is ours to take back.
     """
 
     moved: tuple[str, ...] = ()
@@ -56,20 +66,8 @@ class TransferResult:
     failed: tuple[Failure, ...] = ()
     size_bytes: int = 0
     linked: bool = False
-
-
-@dataclass
-class _Tally:
-    moved: list[str] = field(default_factory=list)
-    same: list[str] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
-    size_bytes: int = 0
-
-    def add(self, other: _Tally) -> None:
-        self.moved += other.moved
-        self.same += other.same
-        self.failed += other.failed
-        self.size_bytes += other.size_bytes
+    untried: int = 0
+    adoption: Adoption | None = None
 
 
 def transfer(
@@ -80,6 +78,7 @@ def transfer(
     mode: Mode = "auto",
     workers: int = 4,
     chunk: int = _CHUNK,
+    patience: Patience | None = None,
     at: At = no_fault,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> TransferResult:
@@ -92,11 +91,14 @@ def transfer(
     source, target : str
         The two roots; directories or URIs.
     mode : {"auto", "link", "copy"}
-        ``auto`` links where both roots are on one local file system, and copies elsewhere.
+        ``auto`` links where both roots are on one local file system, and copies elsewhere. A store that holds both
+        roots copies itself.
     workers : int
-        Threads, where the first chunk shows that there is something to wait for.
+        Threads, where the first chunk shows that there is something to wait for; more for a store that is not local.
     chunk : int
-        Artifacts a thread takes at once.
+        Artifacts a thread takes at once; fewer for a store that is not local.
+    patience : Patience, optional
+        How often a store that fails is asked again.
     at : callable
         Called with ``"artifacts-moving"`` after each chunk.
     on_progress : callable, optional
@@ -114,21 +116,47 @@ def transfer(
 
     Notes
     -----
-    A copy is verified against the recorded checksum while its bytes pass; a link against the recorded size.
+    A copy is verified against the recorded checksum while its bytes pass; a link, and a copy that a store makes itself,
+    against the recorded size. What went to another store is looked for there at the end: see `sync.found.not_stored`.
     An existing file is never replaced, whoever made it and whenever.
     """
     linking = _choose_link(source, target, mode)
-    act = (_link_only if mode == "link" else _link) if linking else _copy
+    act = _way(source, target, mode, linking=linking)
+    far = not (files.is_local(source) and files.is_local(target))
     tasks = place(artifacts, source, target)
     _make_folders([task[2] for task in tasks])
-    tally = _Tally()
-    for part in _each_chunk(act, tasks, chunk, workers):
+    tally = Tally()
+    parts = (
+        _each_far(act, tasks, min(chunk, _FAR_CHUNK), max(workers, _FAR_WORKERS), patience or Patience())
+        if far
+        else _each_chunk(act, tasks, chunk, workers)
+    )
+    for part in parts:
         tally.add(part)
         at("artifacts-moving")
         if on_progress is not None:
-            on_progress(len(tally.moved) + len(tally.same) + len(tally.failed), len(tasks))
-    return TransferResult(
-        tuple(tally.moved), tuple(tally.same), tuple(tally.failed), tally.size_bytes, linking
+            on_progress(tally.n_done, len(tasks))
+    result = TransferResult(
+        tuple(tally.moved), tuple(tally.same), tuple(tally.failed), tally.size_bytes, linking, tally.untried
+    )
+    return result if files.is_local(target) else _confirmed(result, tasks, target)
+
+
+def _confirmed(result: TransferResult, tasks: Sequence[Task], target: str) -> TransferResult:
+    """See that a store has what it acknowledged; take away what it has otherwise, which nobody could use."""
+    moved = set(result.moved)
+    lost = not_stored([task for task in tasks if task[0] in moved], target)
+    if not lost:
+        return result
+    for failure in lost:
+        files.remove(files.join(target, failure.uri), missing_ok=True)
+    gone = {failure.uri for failure in lost}
+    kept = [task for task in tasks if task[0] in moved and task[0] not in gone]
+    return replace(
+        result,
+        moved=tuple(task[0] for task in kept),
+        failed=(*result.failed, *lost),
+        size_bytes=sum(task[3] for task in kept),
     )
 
 
@@ -180,7 +208,8 @@ def _choose_link(source: str, target: str, mode: Mode) -> bool:
         return False
     ours, theirs = files.local_path(source), files.local_path(target)
     if ours is not None and theirs is not None and ours.exists():
-        theirs.mkdir(parents=True, exist_ok=True)
+        with worded(theirs, "make"):
+            make_folders(str(theirs))
         if ours.stat().st_dev == theirs.stat().st_dev:
             return True
     if mode == "auto":
@@ -192,20 +221,50 @@ def _choose_link(source: str, target: str, mode: Mode) -> bool:
     )
 
 
+def _way(source: str, target: str, mode: Mode, *, linking: bool) -> Act:
+    """Choose how one artifact is moved."""
+    if linking:
+        return link_only if mode == "link" else link
+    return copy_inside_store if is_one_store(source, target) else copy
+
+
 def _make_folders(targets: Sequence[str]) -> None:
     folders = {target.rpartition("/")[0] for target in targets}
     for folder in folders:
         path = files.local_path(folder)
         if path is not None:
             with worded(path, "make"):
-                os.makedirs(path, exist_ok=True)
+                make_folders(str(path))
 
 
-def _each_chunk(
-    act: Callable[[Task, _Tally], None], tasks: list[Task], chunk: int, workers: int
-) -> Iterator[_Tally]:
-    def run(start: int) -> _Tally:
-        tally = _Tally()
+def _link_chunk(tasks: Sequence[Task], tally: Tally) -> None:
+    """Link what is plainly as it was recorded and not there yet, at the cost of its system calls; judge the others."""
+    lstat, give_name, is_file = os.lstat, os.link, stat.S_ISREG
+    shared: dict[str, bool] = {}
+    for task in tasks:
+        uri, src, dst, size, _ = task
+        folder = dst.rpartition("/")[0]
+        if folder not in shared:
+            shared[folder] = is_shared(os.stat(folder).st_mode) if os.path.isdir(folder) else True
+        try:
+            found = lstat(src)
+            if found.st_size != size or shared[folder] or not is_file(found.st_mode):
+                _guarded(link, task, tally)
+                continue
+            give_name(src, dst)
+        except OSError:
+            _guarded(link, task, tally)
+            continue
+        tally.moved.append(uri)
+        tally.size_bytes += size
+
+
+def _each_chunk(act: Act, tasks: list[Task], chunk: int, workers: int) -> Iterator[Tally]:
+    def run(start: int) -> Tally:
+        tally = Tally()
+        if act is link:
+            _link_chunk(tasks[start : start + chunk], tally)
+            return tally
         for task in tasks[start : start + chunk]:
             _guarded(act, task, tally)
         return tally
@@ -225,111 +284,53 @@ def _each_chunk(
         yield from pool.map(run, starts[1:])
 
 
-def _guarded(act: Callable[[Task, _Tally], None], task: Task, tally: _Tally) -> None:
+def _each_far(act: Act, tasks: list[Task], chunk: int, workers: int, patience: Patience) -> Iterator[Tally]:
+    """Move artifacts from or to a store that is not local, some at a time, and what fails for a moment again."""
+
+    def run(start: int) -> Tally:
+        tally = Tally()
+        for task in tasks[start : start + chunk]:
+            if patience.is_over:
+                tally.untried += 1
+                continue
+            before = len(tally.failed)
+            _guarded(act, task, tally, patience)
+            patience.note(failed=any(failure.code == "storage" for failure in tally.failed[before:]))
+        return tally
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="transfer") as pool:
+        yield from pool.map(run, range(0, len(tasks), chunk))
+
+
+def _guarded(act: Act, task: Task, tally: Tally, patience: Patience | None = None) -> None:
     """Move one artifact; what goes wrong with it is a value, so that all that is wrong is known at the end."""
     uri, src, dst, size, checksum = task
     try:
-        act(task, tally)
-    except FileExistsError:
-        judge_found(task, tally.same, tally.failed)
-    except FileNotFoundError:
-        # Another push that was refused may have removed a directory that it left empty.
-        if not os.path.exists(src):
-            tally.failed.append(
-                Failure(uri, "artifact-missing", in_words(size, checksum), f"nothing at {src}")
-            )
-            return
-        os.makedirs(os.path.dirname(dst), exist_ok=True)
         try:
+            if patience is None:
+                act(task, tally)
+            else:
+                patience.trying(partial(act, task, tally))
+        except FileNotFoundError:
+            # Another push that was refused may have removed a directory that it left empty.
+            if not os.path.exists(src):
+                why = f"nothing at {src}"
+                tally.failed.append(Failure(uri, "artifact-missing", in_words(size, checksum), why))
+                return
+            make_folders(os.path.dirname(dst))
             act(task, tally)
-        except FileExistsError:
-            judge_found(task, tally.same, tally.failed)
-        except OSError as exc:
-            tally.failed.append(Failure(uri, "storage", in_words(size, checksum), exc.strerror or str(exc)))
+    except (FileExistsError, AlreadyExistsError):
+        _judge(task, tally, patience)
     except (OSError, StageError) as exc:
         code = "artifact-missing" if isinstance(exc, NotFoundError) else "storage"
         why = getattr(exc, "strerror", None) or str(exc)
         tally.failed.append(Failure(uri, code, in_words(size, checksum), why))
 
 
-def _link(task: Task, tally: _Tally) -> None:
-    """Give the file a second name; copy it where the system will not have that."""
+def _judge(task: Task, tally: Tally, patience: Patience | None) -> None:
+    look = partial(judge_found, task, tally.same, tally.failed)
     try:
-        _link_only(task, tally)
-    except OSError as exc:
-        if exc.errno not in _COPY_INSTEAD:
-            raise
-        _copy(task, tally)
-
-
-def _link_only(task: Task, tally: _Tally) -> None:
-    uri, src, dst, size, checksum = task
-    found = os.lstat(src)
-    if stat.S_ISLNK(found.st_mode):
-        # A link to a symbolic link would dangle when what it leads to is tidied away.
-        _copy(task, tally)
-        return
-    if found.st_size != size:
-        tally.failed.append(
-            Failure(uri, "artifact-changed", in_words(size, checksum), in_words(found.st_size, ""))
-        )
-        return
-    os.link(src, dst)
-    tally.moved.append(uri)
-    tally.size_bytes += size
-
-
-def _copy(task: Task, tally: _Tally) -> None:
-    """Copy the bytes, verify them, and give them their name."""
-    uri, src, dst, size, checksum = task
-    copied = _copy_local(task) if files.is_local(src) and files.is_local(dst) else _copy_remote(task)
-    if not _agrees(copied, size, checksum):
-        tally.failed.append(Failure(uri, "artifact-changed", in_words(size, checksum), in_words(*copied)))
-        return
-    tally.moved.append(uri)
-    tally.size_bytes += size
-
-
-def _copy_local(task: Task) -> tuple[int, str]:
-    """Copy aside; give it its name, if it is what it should be, by a link: unlike a rename never over something else."""
-    _, src, dst, size, checksum = task
-    aside = f"{dst.rpartition('/')[0]}/{aside_name()}"
-    tally = Tally()
-    try:
-        with open(aside, "xb") as out:
-            for part in chunks(src):
-                tally.take(part)
-                out.write(part)
-        copied = tally.size, tally.checksum
-        if _agrees(copied, size, checksum):
-            _give_name(aside, dst)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(aside)
-    return copied
-
-
-def _give_name(aside: str, dst: str) -> None:
-    try:
-        os.link(aside, dst)
-    except OSError as exc:
-        if exc.errno not in _COPY_INSTEAD:
-            raise
-        if os.path.lexists(dst):  # a file system without links: look first, as there is no better way
-            raise FileExistsError(dst) from exc
-        os.rename(aside, dst)
-
-
-def _copy_remote(task: Task) -> tuple[int, str]:
-    """Copy to, or from, a store that publishes whole objects; there is no way but to look first."""
-    _, src, dst, size, checksum = task
-    if files.exists(dst):
-        raise FileExistsError(dst)
-    copied = files.copy(src, dst)
-    if not _agrees(copied, size, checksum):
-        files.remove(dst)
-    return copied
-
-
-def _agrees(found: tuple[int, str], size: int, checksum: str) -> bool:
-    return found[0] == size and (not checksum or found[1] == checksum)
+        look() if patience is None else patience.trying(look)
+    except (OSError, StageError) as exc:
+        why = getattr(exc, "strerror", None) or str(exc)
+        tally.failed.append(Failure(task[0], "storage", in_words(task[3], task[4]), why))

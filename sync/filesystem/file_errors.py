@@ -10,6 +10,11 @@ from sync.filesystem.uris import Uri, redact, redact_text
 
 __all__ = ["worded"]
 
+_PASSING = frozenset({
+    errno.EINTR, errno.EAGAIN, errno.EIO, errno.EREMOTEIO, errno.EBUSY, errno.ETIMEDOUT, errno.ECONNRESET,
+})  # fmt: skip
+"""What may be over the next moment; the last few are what libraries of stores make of a server's answer."""
+
 
 class worded:  # noqa: N801 - reads as a word in `with worded(uri, "read")`
     """Turn an `OSError` raised in its block into an error of ours, once.
@@ -44,11 +49,11 @@ def _as_ours(exc: OSError, what: str, verb: str) -> StageError:
         what = redact(exc.filename)
     if exc.errno in {errno.ENOENT, errno.ENOTDIR} or isinstance(exc, FileNotFoundError):
         return NotFoundError(f"no such file: {what}", code="no-such-file", context={"uri": what})
+    if exc.errno == errno.EEXIST or isinstance(exc, FileExistsError):
+        return AlreadyExistsError(f"already there: {what}", code="file-exists")
     reason = redact_text(exc.strerror or str(exc) or type(exc).__name__)
     text = f"cannot {verb} {what}: {reason}"
     match exc.errno:
-        case errno.EEXIST:
-            return AlreadyExistsError(f"already there: {what}", code="file-exists")
         case errno.ENOSPC | errno.EDQUOT:
             return StorageError(
                 text, code="disk-full", hint="Free some space and repeat the command.", transient=True
@@ -62,6 +67,5 @@ def _as_ours(exc: OSError, what: str, verb: str) -> StageError:
                 text, code="cross-device", hint="Copy instead: a link cannot leave its file system."
             )
         case _:
-            return StorageError(
-                text, code="storage", transient=exc.errno in {errno.EINTR, errno.EAGAIN, errno.EIO}
-            )
+            passing = exc.errno in _PASSING or isinstance(exc, ConnectionError | TimeoutError)
+            return StorageError(text, code="storage", transient=passing)

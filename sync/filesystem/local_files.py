@@ -1,14 +1,15 @@
 """System calls on local files: write aside, rename, make durable. Errors are the system's own; see `sync.filesystem.files`."""
-# ruff: noqa: PTH102, PTH103, PTH105, PTH106, PTH108, PTH112, PTH118, PTH120, PTH121, PTH211
+# ruff: noqa: PTH105, PTH106, PTH108, PTH118, PTH120, PTH121, PTH211
 # pathlib costs more than the system calls that it wraps, and this module is on every hot path
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 
+from sync.filesystem.names import aside_name, is_aside
+from sync.filesystem.sharing import make_folders, share_file
 from sync.filesystem.tally import Tally
 
 __all__ = [
@@ -28,53 +29,8 @@ __all__ = [
 ]
 
 CHUNK_BYTES = 1 << 20
-_ASIDE_PREFIX = ".stage-"
-_ASIDE_SUFFIX = ".part"
 _READ = os.O_RDONLY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-
-
-class _Names:
-    """Names for files written aside: unique among processes of all machines that share a file system."""
-
-    def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        # A forked child must not go on with its parent's names.
-        self.prefix = f"{_ASIDE_PREFIX}{os.urandom(8).hex()}-"
-        self.count = itertools.count()
-
-
-_names = _Names()
-os.register_at_fork(after_in_child=_names.restart)
-
-
-def aside_name() -> str:
-    """Return a new name for a file that is not whole yet.
-
-    Returns
-    -------
-    str
-        A file name that no other call, in whatever process, returns.
-    """
-    return f"{_names.prefix}{next(_names.count)}{_ASIDE_SUFFIX}"
-
-
-def is_aside(path: str) -> bool:
-    """Tell whether a file was being written aside.
-
-    Parameters
-    ----------
-    path : str
-        Its path or name.
-
-    Returns
-    -------
-    bool
-        True for names that `aside_name` makes.
-    """
-    return path.endswith(_ASIDE_SUFFIX) and path.rpartition("/")[2].startswith(_ASIDE_PREFIX)
 
 
 def read(path: str) -> bytes:
@@ -213,6 +169,7 @@ def write_chunks(path: str, parts: Iterable[bytes], durable: bool = False) -> No
     def make(aside: str) -> None:
         nonlocal fd
         fd = os.open(aside, _CREATE, 0o666)
+        share_file(fd, os.path.dirname(aside))
 
     def fill(_aside: str) -> None:
         try:
@@ -332,16 +289,8 @@ def _publish(
 
 
 def _make_folder(folder: str, durable: bool) -> None:
-    if not durable:
-        os.makedirs(folder, exist_ok=True)
-        return
-    missing = []
-    while folder and not os.path.isdir(folder):
-        missing.append(folder)
-        folder = os.path.dirname(folder)
-    for name in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name)
+    made = make_folders(folder)
+    for name in made if durable else ():
         _sync(os.path.dirname(name) or ".")
 
 

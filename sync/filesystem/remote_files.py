@@ -7,12 +7,11 @@ aside and moved.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
-from registry.errors import StageError, StorageError, UsageError
-from sync.filesystem.local_files import CHUNK_BYTES, aside_name
-from sync.filesystem.uris import redact, redact_text
+from sync.filesystem.local_files import CHUNK_BYTES
+from sync.filesystem.remote_access import aside_of, filesystem, is_object_store, opened, told_by
 
 __all__ = [
     "chunks",
@@ -26,9 +25,6 @@ __all__ = [
     "write",
     "write_chunks",
 ]
-
-_EXTRAS = {"s3": "s3", "s3a": "s3"}
-_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss"})
 
 
 def read(uri: str) -> bytes:
@@ -44,7 +40,7 @@ def read(uri: str) -> bytes:
     bytes
         All of it.
     """
-    with _opened(uri) as (fs, path):
+    with opened(uri) as (fs, path):
         return bytes(fs.cat_file(path))
 
 
@@ -67,7 +63,7 @@ def read_range(uri: str, start: int, length: int) -> bytes:
     """
     if length <= 0:
         return b""
-    with _opened(uri) as (fs, path):
+    with opened(uri) as (fs, path):
         if start >= 0:
             try:
                 # One request: a store itself ends a range where the object ends.
@@ -96,7 +92,7 @@ def chunks(uri: str) -> Iterator[bytes]:
     bytes
         Pieces of at most `sync.filesystem.local_files.CHUNK_BYTES`.
     """
-    with _opened(uri) as (fs, path), fs.open(path, "rb") as stream:
+    with opened(uri) as (fs, path), fs.open(path, "rb") as stream:
         while part := stream.read(CHUNK_BYTES):
             yield part
 
@@ -114,7 +110,7 @@ def size(uri: str) -> int:
     int
         Bytes.
     """
-    with _opened(uri) as (fs, path):
+    with opened(uri) as (fs, path):
         return int(fs.info(path)["size"])
 
 
@@ -131,7 +127,7 @@ def exists(uri: str) -> bool:
     bool
         Whether it is.
     """
-    with _opened(uri) as (fs, path):
+    with opened(uri) as (fs, path):
         return bool(fs.exists(path))
 
 
@@ -145,7 +141,7 @@ def write(uri: str, data: bytes) -> None:
     data : bytes
         What.
     """
-    with _opened(uri) as (fs, path), _aside(fs, path) as target:
+    with opened(uri) as (fs, path), aside_of(fs, path) as target:
         fs.pipe_file(target, bytes(data))
 
 
@@ -159,18 +155,18 @@ def write_chunks(uri: str, parts: Iterable[bytes]) -> None:
     parts : iterable of bytes
         What; an error while they come leaves nothing under that name.
     """
-    fs, path = _filesystem(uri)
+    fs, path = filesystem(uri)
     # An object store shows nothing until it is told to; elsewhere the name aside serves for that.
-    held = {"autocommit": False} if _is_object_store(fs) else {}
-    with _aside(fs, path) as target:
-        with _worded(uri):
+    held = {"autocommit": False} if is_object_store(fs) else {}
+    with aside_of(fs, path) as target:
+        with told_by(uri):
             stream = fs.open(target, "wb", **held)
         try:
             # What goes wrong where the pieces come from is not the store's failure, and is not worded so.
             for part in parts:
-                with _worded(uri):
+                with told_by(uri):
                     stream.write(part)
-            with _worded(uri):
+            with told_by(uri):
                 stream.close()
                 if held:
                     stream.commit()
@@ -190,7 +186,7 @@ def remove(uri: str) -> None:
     uri : str
         Which.
     """
-    with _opened(uri) as (fs, path):
+    with opened(uri) as (fs, path):
         # Object stores are silent about removing what is not there.
         if not fs.exists(path):
             raise FileNotFoundError(uri)
@@ -210,7 +206,7 @@ def walk(root: str) -> list[str]:
     list of str
         Paths relative to it, in no order.
     """
-    with _opened(root) as (fs, path):
+    with opened(root) as (fs, path):
         fs.invalidate_cache(path)
         prefix = path.rstrip("/") + "/"
         found = [str(name) for name in fs.find(path)]
@@ -232,7 +228,7 @@ def details(root: str) -> list[tuple[str, int, float]]:
     list of (str, int, float)
         Path relative to it, bytes, and when it was changed last (seconds since 1970; 0 where nobody knows).
     """
-    with _opened(root) as (fs, path):
+    with opened(root) as (fs, path):
         fs.invalidate_cache(path)
         prefix = path.rstrip("/") + "/"
         found = fs.find(path, detail=True)
@@ -250,74 +246,3 @@ def _changed(told: dict[str, Any]) -> float:
         (told[k] for k in ("LastModified", "last_modified", "updated", "mtime", "created") if told.get(k)), 0
     )
     return float(found.timestamp() if hasattr(found, "timestamp") else found)
-
-
-@contextmanager
-def _opened(uri: str) -> Iterator[tuple[Any, str]]:
-    """Find the file system of a URI, and word what it raises."""
-    found = _filesystem(uri)
-    with _worded(uri):
-        yield found
-
-
-@contextmanager
-def _worded(uri: str) -> Iterator[None]:
-    """Turn what the store's library raises into an error of ours; `sync.filesystem.files` words the system's own errors."""
-    try:
-        yield
-    except (StageError, OSError):
-        raise
-    except Exception as exc:
-        raise StorageError(
-            f"the store of {redact(uri)} failed: {type(exc).__name__}: {redact_text(str(exc))}",
-            code="remote-storage",
-            hint="Check the address, the connection and the credentials.",
-            transient=True,
-        ) from exc
-
-
-def _filesystem(uri: str) -> tuple[Any, str]:
-    import fsspec
-
-    scheme = uri.partition("://")[0].lower()
-    try:
-        kind = fsspec.get_filesystem_class(scheme)
-    except ValueError as exc:
-        raise UsageError(
-            f"unknown scheme '{scheme}://'",
-            code="unknown-scheme",
-            hint="Use a path, file://, s3:// or memory://.",
-        ) from exc
-    except ImportError as exc:
-        extra = _EXTRAS.get(scheme)
-        how = f"pip install 'stage[{extra}]'" if extra else str(exc)
-        raise UsageError(
-            f"'{scheme}://' needs a library that is not installed",
-            code="missing-extra",
-            hint=f"Install it: {how}",
-        ) from exc
-    # Not `url_to_fs`, which takes '::' in a path for a chain of file systems: a RUN's name may hold it.
-    return kind(**kind._get_kwargs_from_urls(uri)), str(kind._strip_protocol(uri))  # noqa: SLF001
-
-
-def _is_object_store(fs: Any) -> bool:
-    protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
-    return not protocols.isdisjoint(_OBJECT_STORES)
-
-
-@contextmanager
-def _aside(fs: Any, path: str) -> Iterator[str]:
-    """Give the name to write to; move it to `path` at the end, remove it on failure."""
-    if _is_object_store(fs):
-        yield path
-        return
-    folder, slash, _ = path.rpartition("/")
-    fs.makedirs(folder or "/", exist_ok=True)
-    target = f"{folder}{slash}{aside_name()}"
-    try:
-        yield target
-        fs.mv(target, path)
-    except BaseException:
-        with suppress(Exception):
-            fs.rm_file(target)
-        raise
