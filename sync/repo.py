@@ -6,6 +6,7 @@ the datastore. The database records the datastore's root too, so that its URL al
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +19,15 @@ from registry.snapshot import query_of
 from sync.beside import DATABASE_NAME, create_beside, sqlite_url
 from sync.datastore import Datastore
 from sync.filesystem import files
+from sync.filesystem.sharing import sharing
 from sync.fsspec_store import FsspecDatastore
+from sync.input_store import InputStore
 from sync.objects import Objects
 from sync.repo_file import REPO_FILE, RepoFile, is_database_url, place_of, refuse_password
 
 if TYPE_CHECKING:
     from registry.queries.query import Query
+    from sync.plan import Conflict, PushPlan
 
 __all__ = ["Repo"]
 
@@ -44,6 +48,9 @@ class Repo(Objects):
         The files.
     """
 
+    is_foreign = False
+    """Whether another system's repository is behind it, which is published to through its own interface."""
+
     def __init__(self, root: str, registry: Registry, datastore: Datastore) -> None:
         super().__init__(registry, datastore)
         self.root = root
@@ -59,6 +66,7 @@ class Repo(Objects):
         *,
         registry_url: str | None = None,
         datastore_root: files.Uri | None = None,
+        shared: str | None = None,
     ) -> Repo:
         """Make a repository and open it to write.
 
@@ -73,6 +81,9 @@ class Repo(Objects):
             The database; an SQLite file in `root` by default.
         datastore_root : str or path, optional
             Where the files go; ``data`` in `root` by default.
+        shared : str, optional
+            A group that shares it: all that is ever made in it the group may write, whatever the umask of who makes it.
+            The empty text is the group of the directory.
 
         Returns
         -------
@@ -90,6 +101,21 @@ class Repo(Objects):
         """
         where = place_of(root)
         chosen = universe if universe is not None else default_universe()
+        if not is_database_url(where) and files.exists(files.join(where, REPO_FILE)):
+            raise AlreadyExistsError(
+                f"there is a repository at {files.redact(where)} already",
+                code="repository-exists",
+                hint="Choose another directory, or use that one.",
+            )
+        with sharing(
+            [p for p in (where, datastore_root) if p is not None and not is_database_url(str(p))], shared
+        ):
+            return cls._create(where, chosen, registry_url, datastore_root)
+
+    @classmethod
+    def _create(
+        cls, where: str, chosen: DimensionUniverse, registry_url: str | None, datastore_root: files.Uri | None
+    ) -> Repo:
         if is_database_url(where):
             if datastore_root is None:
                 raise UsageError(
@@ -100,12 +126,6 @@ class Repo(Objects):
             store = files.absolute(datastore_root)
             Registry.create(where, chosen, attributes={_DATASTORE_ATTRIBUTE: store}).close()
             return cls.open(where, writable=True)
-        if files.exists(files.join(where, REPO_FILE)):
-            raise AlreadyExistsError(
-                f"there is a repository at {files.redact(where)} already",
-                code="repository-exists",
-                hint="Choose another directory, or use that one.",
-            )
         store = _DATASTORE_NAME if datastore_root is None else files.absolute(datastore_root)
         refuse_password(registry_url or "", "database URL")
         if registry_url is None:
@@ -173,7 +193,34 @@ class Repo(Objects):
             To be closed, or used in a ``with`` statement.
         """
         registry = Registry.open(registry_url, writable=writable)
-        return cls(files.redact(registry_url), registry, FsspecDatastore(datastore_root))
+        return cls(files.redact(registry_url), registry, InputStore(datastore_root))
+
+    def look_at(self, searches: Iterable[tuple[str, str]], storage_classes: Mapping[str, str] = {}) -> None:
+        """Say what will be asked: nothing has to be done, since all is at hand. See `sync.upstream.Upstream`.
+
+        Parameters
+        ----------
+        searches : iterable of (str, str)
+            Dataset types, and the collections in which they will be looked for.
+        storage_classes : mapping of str to str, optional
+            The storage classes that ours have for dataset types.
+        """
+
+    def own_conflicts(self, plan: PushPlan) -> list[Conflict]:
+        """Find what it cannot hold of a push, though others could: of one of ours, nothing.
+
+        Parameters
+        ----------
+        plan : PushPlan
+            What would be published.
+
+        Returns
+        -------
+        list of Conflict
+            Each with the way on.
+        """
+        del plan
+        return []
 
     def query(self) -> Query:
         """Begin a question that is put together step by step.

@@ -21,7 +21,7 @@ from sync.exports.json_lines import Lines
 from sync.exports.record_fields import columns_of
 from sync.filesystem import files
 
-__all__ = ["read_butler_export"]
+__all__ = ["content_of", "read_butler_export"]
 
 _NUMBERED = uuid.UUID("4d4851f4-2890-4d41-8779-5f38a3f5062b")
 """Source: the namespace in which the field gives ids to datasets that older exports numbered."""
@@ -52,7 +52,30 @@ def read_butler_export(universe: DimensionUniverse, uri: files.Uri) -> Content:
     SchemaVersionError
         If its form is of a version that is not read.
     """
-    return _Reader(universe, read_export(uri)).content()
+    return content_of(universe, read_export(uri))
+
+
+def content_of(universe: DimensionUniverse, export: Export) -> Content:
+    """Say in our words what an export holds.
+
+    Parameters
+    ----------
+    universe : DimensionUniverse
+        That of the repository it goes to.
+    export : Export
+        Read already.
+
+    Returns
+    -------
+    Content
+        As for `read_butler_export`.
+
+    Raises
+    ------
+    UsageError
+        As for `read_butler_export`.
+    """
+    return _Reader(universe, export).content()
 
 
 class _Reader:
