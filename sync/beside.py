@@ -11,6 +11,7 @@ from registry.model.dimensions import DimensionUniverse
 from registry.registry import Registry
 from sync.filesystem import files
 from sync.filesystem.local_files import aside_name
+from sync.filesystem.sharing import make_folders, share_file
 from sync.repo_file import REPO_FILE
 
 __all__ = ["DATABASE_NAME", "create_beside", "sqlite_url"]
@@ -78,8 +79,9 @@ def create_beside(root: str, universe: DimensionUniverse, attributes: Mapping[st
         )
     made = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(str(path.parent))
         Registry.create(f"sqlite:///{aside}", universe, attributes=attributes).close()
+        share_file(str(aside), str(path.parent))
         aside.replace(path)
     except BaseException as exc:
         with contextlib.suppress(OSError):

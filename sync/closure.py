@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from registry.model.columns import Array, Columns
 from registry.model.dimensions import DimensionElement, DimensionUniverse
 
-if TYPE_CHECKING:
-    from registry.snapshot import Snapshot
-
-__all__ = ["close_records", "keys_of_datasets", "merge_keys"]
+__all__ = ["RecordSource", "close_records", "keys_of_datasets", "merge_keys"]
 
 Key = tuple[Any, ...]
 
 
-def close_records(snapshot: Snapshot, wanted: Mapping[str, Columns]) -> dict[str, Columns]:
+class RecordSource(Protocol):
+    """Where dimension records are: a `registry.snapshot.Snapshot`, or what is in memory."""
+
+    @property
+    def universe(self) -> DimensionUniverse:
+        """The dimensions."""
+
+    def records(self, element: str, *, keys: Columns | None = None) -> Columns:
+        """Return the records of an element, or those of some keys.
+
+        Parameters
+        ----------
+        element : str
+            Its name.
+        keys : Columns, optional
+            Rows of its required dimensions.
+
+        Returns
+        -------
+        Columns
+            Its record columns.
+        """
+
+
+def close_records(snapshot: RecordSource, wanted: Mapping[str, Columns]) -> dict[str, Columns]:
     """Return the records that keys name, with everything that they refer to.
 
     Parameters
     ----------
-    snapshot : Snapshot
+    snapshot : RecordSource
         Where the records are.
     wanted : mapping of str to Columns
         Element to keys: rows of its required dimensions. Elements without tables count too: what a ``band``
@@ -91,7 +112,7 @@ def keys_of_datasets(
 class _Closure:
     """Keys asked for and records read so far, element by element."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: RecordSource) -> None:
         self.snapshot = snapshot
         self.universe = snapshot.universe
         self.pending: dict[str, set[Key]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,57 +13,33 @@ from registry.model.columns import Columns
 from registry.model.data_id import format_values
 from registry.model.dataset_type import DatasetType
 from registry.model.digest import digest_json
-from registry.model.dimensions import Column, DimensionElement, DimensionUniverse
+from registry.model.dimensions import DimensionElement, DimensionUniverse
 from registry.model.refs import id_text
 from sync.manifest import row_keys
-from sync.plan import Conflict
-from sync.wording import conflict_lines
+from sync.plan_parts import Conflict
+from sync.pushing.kinds import HINTS
+from sync.wording import conflict_lines, winner_text
 
 if TYPE_CHECKING:
     from registry.snapshot import Snapshot
+    from sync.found import Failure
 
 __all__ = [
     "HINTS",
+    "artifact_conflict",
     "collection_conflict",
+    "conflict",
     "dataset_type_conflict",
     "differing_datasets",
     "differing_records",
     "existing_datasets",
     "refusal",
     "schema_version",
-    "taken_alternate_keys",
+    "shown",
     "universe_conflicts",
 ]
 
-HINTS = {
-    "universe-differs": "Make a campaign of that upstream's universe: 'stage clone UPSTREAM DIRECTORY'.",
-    "schema-version-differs": "Use the version of stage that upstream needs; 'stage repo info UPSTREAM' tells it.",
-    "dataset-type-differs": (
-        "Rename the dataset type in the pipeline, or leave it out: 'stage push --dataset-type GLOB'."
-    ),
-    "dataset-type-unknown": (
-        "Run 'stage push --register-dataset-types', or have its keeper run 'stage repo register-dataset-type'."
-    ),
-    "record-differs": (
-        "A push never changes upstream's records: set ours back to what 'stage query records' shows there, or ask "
-        "its keeper."
-    ),
-    "collection-type-differs": (
-        "Take another name: 'stage run --new-run' for a run, 'stage push --chain NAME' for a chain."
-    ),
-    "name-not-allowed": (
-        "Name the runs so that they begin with it ('stage edit --next-run', then 'stage run --new-run'), the chain by "
-        "'stage push --chain NAME', or ask its keeper."
-    ),
-    "dataset-exists": "Make them in a run of another name: 'stage run --new-run', then 'stage push'.",
-    "dataset-differs": "Upstream's stays as it is; make ours anew: 'stage run --new-run', then 'stage push'.",
-    "artifact-differs": "Have upstream's keeper look at that file, then run 'stage push' again.",
-    "chain-changed": "Run 'stage push' again: it starts from the chain as it is now.",
-}
-"""The way on from each kind of conflict."""
-
 _ARTIFACT = ("size", "checksum")
-_AT_ONCE = 500
 
 
 def refusal(verb: str, conflicts: Sequence[Conflict]) -> ConflictError:
@@ -83,7 +60,8 @@ def refusal(verb: str, conflicts: Sequence[Conflict]) -> ConflictError:
     """
     first = conflicts[0]
     if len(conflicts) == 1:
-        text, hint = f"{verb} refused: {first}", first.hint
+        who = winner_text(first)
+        text, hint = f"{verb} refused: {first}{f' ({who})' if who else ''}", first.hint
     else:
         text = "\n  ".join([f"{verb} refused: {len(conflicts):,} conflicts", *conflict_lines(conflicts)])
         hint = ""
@@ -129,11 +107,11 @@ def universe_conflicts(universe: DimensionUniverse, version: str, upstream: Snap
         texts = [
             f"{u.name} {u.version} ({digest_json(dict(u.source))[:8]})" for u in (universe, upstream.universe)
         ]
-        out.append(_conflict("universe-differs", "universe", "the dimension universe", *texts))
+        out.append(conflict("universe-differs", "universe", "the dimension universe", *texts))
     other = schema_version(upstream)
     if version != other:
         what = "the registry's schema version"
-        out.append(_conflict("schema-version-differs", "schema", what, version, other))
+        out.append(conflict("schema-version-differs", "schema", what, version, other))
     return out
 
 
@@ -153,9 +131,9 @@ def dataset_type_conflict(ours: DatasetType, upstream: DatasetType | None) -> Co
         ``dataset-type-differs`` or ``dataset-type-unknown``.
     """
     what = f"dataset type '{ours.name}'"
-    if upstream is None:
-        return _conflict("dataset-type-unknown", "dataset-type", what, _definition(ours), "none")
-    return _conflict("dataset-type-differs", "dataset-type", what, _definition(ours), _definition(upstream))
+    code = "dataset-type-unknown" if upstream is None else "dataset-type-differs"
+    theirs = "none" if upstream is None else _definition(upstream)
+    return conflict(code, "dataset-type", what, _definition(ours), theirs, about={"dataset_type": ours.name})
 
 
 def _definition(dataset_type: DatasetType) -> str:
@@ -178,7 +156,7 @@ def collection_conflict(name: str, ours: str, upstream: str) -> Conflict:
     Conflict
         ``collection-type-differs``.
     """
-    return _conflict("collection-type-differs", "collection", f"collection '{name}'", ours, upstream)
+    return conflict("collection-type-differs", "collection", f"collection '{name}'", ours, upstream)
 
 
 def differing_records(
@@ -198,7 +176,7 @@ def differing_records(
     Returns
     -------
     list of Conflict
-        ``record-differs``, in order of key.
+        ``record-differs``, or ``record-deleted`` where upstream has none any more; in order of key.
     """
     names = element.record_columns
     sides = [
@@ -209,65 +187,14 @@ def differing_records(
         a, b = (side.get(key) for side in sides)
         row = a or b or ()
         what = f"{element.name} {{{format_values(element.required, row[: len(element.required)])}}}"
-        out.append(_conflict("record-differs", "record", what, *_unlike(names, a, b)))
+        about = {
+            "element": element.name,
+            "data_id": _data_id(element.required, row),
+            **_differing(names, a, b),
+        }
+        code = "record-differs" if b is not None else "record-deleted"
+        out.append(conflict(code, "record", what, *_unlike(names, a, b), about=about))
     return out
-
-
-def taken_alternate_keys(element: DimensionElement, new: Columns, upstream: Snapshot) -> list[Conflict]:
-    """Find new records whose alternate key is another record's upstream.
-
-    Parameters
-    ----------
-    element : DimensionElement
-        The element.
-    new : Columns
-        Records that upstream lacks.
-    upstream : Snapshot
-        The other side.
-
-    Returns
-    -------
-    list of Conflict
-        ``record-differs``, naming both keys.
-    """
-    out = []
-    others = tuple(name for name in element.required if name != element.name)
-    for column in element.unique:
-        for within in new.unique(others).rows() if others else [()]:
-            data_id = dict(zip(others, within, strict=True))
-            mine = new.take(np.array([row == within for row in new.rows(others)], dtype=np.bool_))
-            ours = dict(zip(mine[column.name].tolist(), mine.rows(element.required), strict=True))
-            ours.pop(None, None)
-            for value, key in _holders(element, column, list(ours), data_id, upstream).items():
-                what = f"{element.name} with {column.name}={_shown(value)}"
-                texts = [f"{{{format_values(element.required, k)}}}" for k in (ours[value], key)]
-                out.append(_conflict("record-differs", "record", what, *texts))
-    return out
-
-
-def _holders(
-    element: DimensionElement,
-    column: Column,
-    values: list[Any],
-    data_id: Mapping[str, Any],
-    upstream: Snapshot,
-) -> dict[Any, tuple[Any, ...]]:
-    """Return the keys of upstream's records that have one of `values` in an alternate key."""
-    names = (column.name, *element.required)
-    if column.type in {"hash", "region"}:  # expressions cannot name bytes
-        rows = upstream.records(element.name, data_id=data_id).rows(names)
-    else:
-        where = f"{element.name}.{column.name} IN (:values)"
-        parts = [values[i : i + _AT_ONCE] for i in range(0, len(values), _AT_ONCE)]
-        rows = [
-            row
-            for part in parts
-            for row in upstream.records(
-                element.name, where=where, bind={"values": part}, data_id=data_id
-            ).rows(names)
-        ]
-    wanted = set(values)
-    return {value: tuple(key) for value, *key in rows if value in wanted}
 
 
 def differing_datasets(
@@ -290,7 +217,8 @@ def differing_datasets(
     Returns
     -------
     list of Conflict
-        ``dataset-differs``, in order of id. That one side has no artifact (any more) is no difference.
+        ``dataset-differs``, in order of id. That one side has no artifact (any more), or never took its checksum, is no
+        difference.
     """
     names = ("dataset type", "data ID", "run", *_ARTIFACT)
     sides = []
@@ -309,16 +237,20 @@ def differing_datasets(
         a, b = (side.get(key) for side in sides)
         if a is None or b is None or _same_but_for_artifact(a, b):
             continue
-        out.append(
-            _conflict("dataset-differs", "dataset", f"{a[0]} {a[1]} ({id_text(key)})", *_unlike(names, a, b))
-        )
+        about = {"id": id_text(key), "dataset_type": a[0], "run": a[2], **_differing(names, a, b)}
+        what = f"{a[0]} {a[1]} ({id_text(key)})"
+        out.append(conflict("dataset-differs", "dataset", what, *_unlike(names, a, b), about=about))
     return out
 
 
 def _same_but_for_artifact(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    """Tell whether two datasets differ only in that one side has no artifact (any more)."""
+    """Tell whether two datasets differ only in that one side has no artifact (any more), or no checksum of it."""
     facts = len(a) - len(_ARTIFACT)
-    return a[:facts] == b[:facts] and (a[facts] is None or b[facts] is None)
+    if a[:facts] != b[:facts]:
+        return False
+    if a[facts] is None or b[facts] is None:
+        return True
+    return bool(a[facts] == b[facts]) and not (a[-1] and b[-1])
 
 
 def existing_datasets(
@@ -347,14 +279,48 @@ def existing_datasets(
     for values in sorted(held.keys() & mine.keys()):
         if held[values] != mine[values]:
             what = f"{dataset_type.name} {{{format_values(dims, values)}}} in run '{run}'"
-            out.append(
-                _conflict("dataset-exists", "dataset", what, id_text(mine[values]), id_text(held[values]))
-            )
+            texts = id_text(mine[values]), id_text(held[values])
+            about = {"id": texts[0], "upstream_id": texts[1], "dataset_type": dataset_type.name, "run": run,
+                     "data_id": _data_id(dims, values)}  # fmt: skip
+            out.append(conflict("dataset-exists", "dataset", what, *texts, about=about))
     return out
 
 
-def _conflict(code: str, kind: str, what: str, ours: str, upstream: str) -> Conflict:
-    return Conflict(code, kind, what, ours, upstream, HINTS[code])
+def artifact_conflict(failure: Failure) -> Conflict:
+    """Say that another file has an artifact's name.
+
+    Parameters
+    ----------
+    failure : Failure
+        With the code ``artifact-differs``.
+
+    Returns
+    -------
+    Conflict
+        Of that code.
+    """
+    texts = failure.ours, failure.theirs
+    return conflict(failure.code, "artifact", f"artifact '{failure.uri}'", *texts, about={"uri": failure.uri})
+
+
+def conflict(
+    code: str, kind: str, what: str, ours: str, upstream: str, *, about: Mapping[str, Any] | None = None
+) -> Conflict:
+    """Make a conflict with the way on from its kind.
+
+    Parameters
+    ----------
+    code, kind, what, ours, upstream : str
+        As in `Conflict`.
+    about : mapping, optional
+        The same facts for programs.
+
+    Returns
+    -------
+    Conflict
+        With its hint.
+    """
+    return Conflict(code, kind, what, ours, upstream, HINTS[code], about or {})
 
 
 def _keyed(
@@ -373,11 +339,43 @@ def _unlike(names: Sequence[str], a: tuple[Any, ...] | None, b: tuple[Any, ...] 
     return _fields(names, a, unlike), _fields(names, b, unlike)
 
 
+def _differing(
+    names: Sequence[str], a: tuple[Any, ...] | None, b: tuple[Any, ...] | None
+) -> dict[str, dict[str, list[Any]]]:
+    """Return the columns in which two rows differ, with both values."""
+    if a is None or b is None:
+        return {}
+    pairs = zip(names, a, b, strict=True)
+    return {"fields": {name: [_plain(x), _plain(y)] for name, x, y in pairs if x != y}}
+
+
+def _data_id(dimensions: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(dimensions, row, strict=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, str | int | float) else shown(value)
+
+
 def _fields(names: Sequence[str], row: tuple[Any, ...], which: Sequence[int]) -> str:
-    return ", ".join(f"{names[i]}={_shown(row[i])}" for i in which)
+    return ", ".join(f"{names[i]}={shown(row[i])}" for i in which)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as it is shown: long ones cut.
+
+    Parameters
+    ----------
+    value : Any
+        Of a row.
+
+    Returns
+    -------
+    str
+        At most 80 characters.
+    """
     if isinstance(value, bytes):
         return f"0x{value[:8].hex()}" + ("…" if len(value) > 8 else "")
     text = repr(value)

@@ -1,8 +1,10 @@
 """What was taken from upstream, with which digests: the base of every three-way comparison.
 
 A baseline is a row ``(kind, key, digest)`` of staging. Kinds are ``record:<element>``, ``dataset-type``,
-``collection``, ``dataset`` and ``upstream``; a dataset's key is its id, an upstream's the repository's id, any
-other's the text of its natural key.
+``collection``, ``dataset``, ``tagged``, ``certified`` and ``upstream``; a dataset's key is its id, an upstream's the
+repository's id, any other's the text of its natural key. Beside them, ``collection-staged`` is what a collection was made
+here, of whose children upstream may have more, and ``moved-on`` names datasets that quanta have read as they are here and
+that upstream has changed since (the digest is what it has now) or removed (`GONE`).
 """
 
 from __future__ import annotations
@@ -20,14 +22,20 @@ if TYPE_CHECKING:
     from registry.snapshot import Snapshot
 
 __all__ = [
+    "CERTIFIED",
     "COLLECTION",
     "DATASET",
     "DATASET_TYPE",
+    "GONE",
+    "MOVED_ON",
+    "STAGED",
+    "TAGGED",
     "UPSTREAM",
     "baseline_rows",
     "collection_digests",
     "dataset_digests",
     "dataset_type_digests",
+    "forgotten_rows",
     "read_baselines",
     "record_digests",
     "record_kind",
@@ -35,6 +43,13 @@ __all__ = [
 ]
 
 COLLECTION, DATASET, DATASET_TYPE = "collection", "dataset", "dataset-type"
+TAGGED, CERTIFIED = "tagged", "certified"
+STAGED = "collection-staged"
+"""Kind of what a collection was made here, when it was last fetched."""
+MOVED_ON = "moved-on"
+"""Kind of datasets that quanta have read, and that upstream has changed or removed since."""
+GONE = bytes(16)
+"""Stands for the digest of what upstream has no longer."""
 UPSTREAM = "upstream"
 """Kind whose keys are the ids of the repositories that baselines speak of."""
 
@@ -183,3 +198,20 @@ def baseline_rows(digests: Mapping[str, Mapping[bytes, bytes]]) -> Columns:
     keys = [key for of_kind in digests.values() for key in of_kind]
     values = [digest for of_kind in digests.values() for digest in of_kind.values()]
     return Columns({"kind": kinds, "key": keys, "digest": values})
+
+
+def forgotten_rows(keys: Mapping[str, Sequence[bytes]]) -> Columns:
+    """Return keys as rows of the baseline table that go.
+
+    Parameters
+    ----------
+    keys : mapping of str to sequence of bytes
+        Kind to keys.
+
+    Returns
+    -------
+    Columns
+        ``kind``, ``key``.
+    """
+    kinds = [kind for kind, of_kind in keys.items() for _ in of_kind]
+    return Columns({"kind": kinds, "key": [key for of_kind in keys.values() for key in of_kind]})

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
 
 from registry.model.collections import Collection
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
-from registry.model.dimensions import DimensionUniverse
-from registry.model.refs import id_text
 from sync.fetching.members import Members
-from sync.wording import push_lines, total_size
+from sync.plan_parts import CampaignInfo, Conflict, Counts, DatasetBatch, Note
+from sync.pushing.plan import ChainMove, Outgoing, PushPlan
+from sync.wording import total_size
 
 __all__ = [
     "CampaignInfo",
     "ChainMove",
     "Conflict",
+    "Counts",
     "DatasetBatch",
     "FetchPlan",
     "Note",
@@ -27,83 +25,6 @@ __all__ = [
     "PushPlan",
     "Wanted",
 ]
-
-Counts = Mapping[str, Mapping[str, int]]
-"""Kind of thing, then class (``new``, ``same``, ``changed-upstream``, …), then how many."""
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """One thing on which the two sides disagree.
-
-    Parameters
-    ----------
-    code : str
-        What is the matter, in kebab-case: ``record-differs``, ``dataset-exists``, ….
-    kind : str
-        Kind of thing: ``universe``, ``schema``, ``dataset-type``, ``record``, ``collection``, ``chain``,
-        ``dataset`` or ``artifact``.
-    what : str
-        Which one.
-    ours, upstream : str
-        The two values.
-    hint : str
-        The way on.
-    """
-
-    code: str
-    kind: str
-    what: str
-    ours: str
-    upstream: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.what}: ours {self.ours}, upstream {self.upstream}"
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something to know that stops nothing.
-
-    Parameters
-    ----------
-    code : str
-        In kebab-case.
-    what : str
-        One sentence.
-    hint : str
-        What could be done.
-    """
-
-    code: str
-    what: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.what}"
-
-
-@dataclass(frozen=True)
-class CampaignInfo:
-    """Which campaign pushes.
-
-    Parameters
-    ----------
-    id : bytes
-        16 bytes, minted when it was made.
-    name : str
-        Its name.
-    doc : str
-        What it is for.
-    document : str
-        Its state as JSON text, to be kept upstream with its runs.
-    """
-
-    id: bytes
-    name: str
-    doc: str = ""
-    document: str = "{}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,45 +47,6 @@ class Wanted:
     records: Mapping[str, Columns] = field(default_factory=dict)
     dataset_types: Sequence[DatasetType] = ()
     collections: Sequence[str] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class DatasetBatch:
-    """Datasets of one type in one RUN.
-
-    Parameters
-    ----------
-    dataset_type : DatasetType
-        The type.
-    run : str
-        The RUN.
-    rows : Columns
-        Required dimensions, ``id``, ``uri``, ``size``, ``checksum``, ``formatter``; the last four are None
-        where there is no artifact.
-    """
-
-    dataset_type: DatasetType
-    run: str
-    rows: Columns
-
-
-@dataclass(frozen=True)
-class ChainMove:
-    """What becomes of an upstream chain, as compare-and-swap.
-
-    Parameters
-    ----------
-    name : str
-        The chain.
-    expected : tuple of str or None
-        Its children when the plan was made; None if there was no such chain.
-    children : tuple of str
-        Its children after the push.
-    """
-
-    name: str
-    expected: tuple[str, ...] | None
-    children: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +73,8 @@ class FetchPlan:
         What was made or changed here and differs upstream.
     members : Members
         What TAGGED and CALIBRATION collections are to hold.
+    forgotten : Columns
+        ``kind, key`` of baselines that go.
     """
 
     dataset_types: tuple[DatasetType, ...]
@@ -202,191 +86,16 @@ class FetchPlan:
     changed: tuple[Note, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     members: Members = field(default_factory=Members)
+    forgotten: Columns = field(default_factory=lambda: Columns({"kind": [], "key": []}))
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        rows = (self.dataset_types, self.collections, self.records, self.datasets, self.baselines.n_rows)
+        n_baselines = self.baselines.n_rows + self.forgotten.n_rows
+        rows = (self.dataset_types, self.collections, self.records, self.datasets, n_baselines)
         return not any(rows) and self.members.is_empty
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the artifacts that the new datasets refer to; none of them is copied."""
         return sum(total_size(batch.rows) for batch in self.datasets)
-
-
-@dataclass(frozen=True, eq=False)
-class Outgoing:
-    """Our side of a push: everything the chosen RUNs hold and need, read in one staging snapshot.
-
-    Parameters
-    ----------
-    universe : DimensionUniverse
-        Staging's dimensions.
-    schema_version : str
-        Staging's.
-    upstream_id : bytes
-        Identity of the repository to push to.
-    runs : tuple of str
-        RUNs to push, newest first.
-    run_docs : mapping of str to str
-        RUN to what it is for.
-    batches : tuple of DatasetBatch
-        All their datasets that were chosen.
-    records : mapping of str to Columns
-        All dimension records that these need.
-    baselines : mapping of str to mapping
-        Kind to key to digest: what was fetched.
-    quanta, quantum_inputs, quantum_outputs : Columns
-        Provenance rows.
-    fetched_inputs : frozenset of bytes
-        Ids of inputs that came from upstream.
-    notes : tuple of Note
-        RUNs that were named and are not pushed, and why; RUNs that are pushed and not complete.
-    marks : mapping of str to str
-        RUN to its mark when it was read; see `Snapshot.run_marks`.
-    globs : tuple of str
-        Patterns by which dataset types were chosen.
-    """
-
-    universe: DimensionUniverse
-    schema_version: str
-    upstream_id: bytes
-    runs: tuple[str, ...]
-    run_docs: Mapping[str, str]
-    batches: tuple[DatasetBatch, ...]
-    records: Mapping[str, Columns]
-    baselines: Mapping[str, Mapping[bytes, bytes]]
-    quanta: Columns
-    quantum_inputs: Columns
-    quantum_outputs: Columns
-    fetched_inputs: frozenset[bytes] = frozenset()
-    notes: tuple[Note, ...] = ()
-    marks: Mapping[str, str] = field(default_factory=dict)
-    globs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class PushPlan:
-    """What a push would write upstream.
-
-    Parameters
-    ----------
-    outgoing : Outgoing
-        Our side, as it was read.
-    campaign : CampaignInfo
-        Who pushes.
-    chain_name : str or None
-        The chain to put the RUNs in.
-    register_dataset_types : bool
-        Whether dataset types that upstream lacks may be defined there.
-    new_runs : tuple of str
-        RUNs to be made.
-    new_types : tuple of DatasetType
-        Dataset types to be defined.
-    new_records : mapping of str to Columns
-        Dimension records to be inserted, elements in order of reference.
-    new_datasets : tuple of DatasetBatch
-        Datasets to be inserted, with URIs relative to upstream's root.
-    new_artifacts : tuple of DatasetBatch
-        Datasets that upstream has without their artifacts, which we have.
-    new_quanta, new_inputs, new_outputs : Columns
-        Provenance rows to be inserted.
-    chain : ChainMove or None
-        What becomes of the chain; None if it stays.
-    counts : mapping
-        Kind to class to number.
-    conflicts : tuple of Conflict
-        All of them; a plan with any is refused as a whole.
-    warnings : tuple of Note
-        What provenance keeps and upstream no longer has, and the notes on RUNs.
-    upstream_marks : mapping of str to str
-        RUN to its mark upstream, where a comparison found that upstream has it all.
-    """
-
-    outgoing: Outgoing
-    campaign: CampaignInfo
-    chain_name: str | None
-    register_dataset_types: bool
-    new_runs: tuple[str, ...]
-    new_types: tuple[DatasetType, ...]
-    new_records: Mapping[str, Columns]
-    new_datasets: tuple[DatasetBatch, ...]
-    new_artifacts: tuple[DatasetBatch, ...]
-    new_quanta: Columns
-    new_inputs: Columns
-    new_outputs: Columns
-    chain: ChainMove | None
-    counts: Counts
-    conflicts: tuple[Conflict, ...] = ()
-    warnings: tuple[Note, ...] = ()
-    upstream_marks: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """RUNs that are pushed, newest first."""
-        return self.outgoing.runs
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether upstream has it all: nothing to write and nothing in conflict."""
-        rows = (self.new_runs, self.new_types, self.new_records, self.new_datasets, self.new_artifacts)
-        return not any(rows) and not self.new_quanta.n_rows and self.chain is None and not self.conflicts
-
-    @cached_property
-    def size_bytes(self) -> int:
-        """Bytes of the new artifacts."""
-        return sum(total_size(batch.rows) for batch in (*self.new_datasets, *self.new_artifacts))
-
-    @cached_property
-    def datasets_by_type(self) -> dict[str, int]:
-        """Number of new datasets by name of dataset type."""
-        out: dict[str, int] = {}
-        for batch in self.new_datasets:
-            out[batch.dataset_type.name] = out.get(batch.dataset_type.name, 0) + batch.rows.n_rows
-        return dict(sorted(out.items()))
-
-    def to_document(self) -> dict[str, Any]:
-        """Return the plan's facts, without its rows, as JSON-like values.
-
-        Returns
-        -------
-        dict
-            ``campaign``, ``runs``, ``counts``, ``new_datasets``, ``size_bytes``, ``chain``, ``conflicts``,
-            ``warnings`` and ``is_empty``.
-        """
-        chain = None
-        if self.chain is not None:
-            expected = None if self.chain.expected is None else list(self.chain.expected)
-            chain = {"name": self.chain.name, "before": expected, "after": list(self.chain.children)}
-        return {
-            "campaign": {"id": id_text(self.campaign.id), "name": self.campaign.name},
-            "runs": list(self.runs),
-            "counts": {kind: dict(classes) for kind, classes in self.counts.items()},
-            "new_datasets": self.datasets_by_type,
-            "size_bytes": self.size_bytes,
-            "chain": chain,
-            "conflicts": [vars(conflict) for conflict in self.conflicts],
-            "warnings": [vars(note) for note in self.warnings],
-            "is_empty": self.is_empty,
-        }
-
-    def to_json(self) -> str:
-        """Return `to_document` as JSON text.
-
-        Returns
-        -------
-        str
-            One line.
-        """
-        return json.dumps(self.to_document())
-
-    def lines(self) -> list[str]:
-        """Return the plan as lines for a person.
-
-        Returns
-        -------
-        list of str
-            One line a class of things, then the chain, the warnings and the conflicts.
-        """
-        return push_lines(self)

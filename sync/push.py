@@ -10,27 +10,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from registry.model.columns import Columns
 from sync import journal
-from sync.errors import TransferError
-from sync.explain import HINTS, refusal
+from sync.explain import artifact_conflict, refusal
 from sync.faults import At, no_fault
-from sync.found import Failure, in_the_way
+from sync.found import in_the_way
 from sync.ledger import record_push
 from sync.plan import CampaignInfo, Conflict, Note, PushPlan
+from sync.pushing.adopting import Adoption, adoption_of
+from sync.pushing.asking import Asked, Terms
+from sync.pushing.chains import with_chain_now
 from sync.pushing.checks import check
+from sync.pushing.inserted import inserted_by
+from sync.pushing.moving import (
+    check_in_place,
+    check_local,
+    in_conflict,
+    move,
+    new_artifacts,
+    withdraw_unnamed,
+)
 from sync.pushing.outgoing import gather
+from sync.pushing.policies import Policies
 from sync.pushing.settled import VERB, acknowledge, begin, note, settled_plan
-from sync.pushing.sources import CHANGED, MISSING, check_sources, refused_sources, written_until
-from sync.transfer import Mode, TransferResult, make_durable, transfer, withdraw
+from sync.transfer import Mode, TransferResult
+from sync.withdrawals import state_of_withdrawals
 
 if TYPE_CHECKING:
     from registry.change import Change
+    from registry.snapshot import Snapshot
     from sync.repo import Repo
 
 __all__ = ["PushResult", "check_local", "execute_push", "new_artifacts", "plan_push"]
@@ -47,7 +58,7 @@ class PushResult:
     push_id : bytes or None
         Its id in upstream's ledger; None if upstream had it all.
     counts : mapping
-        Kind to class to number, as in the plan.
+        Kind to class to number, of what was done.
     moved, found : int
         Artifacts that were put in place, and that were there already.
     size_bytes : int
@@ -58,6 +69,10 @@ class PushResult:
         The plan's.
     locked_s : float
         For how long nobody else could write upstream, in seconds; readers never wait.
+    plan : PushPlan, optional
+        What was done: the plan as it was inside the transaction, where there was one.
+    adopted : bool
+        Whether artifacts stayed where they are rather than being put in place.
     """
 
     push_id: bytes | None
@@ -68,6 +83,8 @@ class PushResult:
     linked: bool = False
     warnings: tuple[Note, ...] = ()
     locked_s: float = 0.0
+    plan: PushPlan | None = None
+    adopted: bool = False
 
 
 def plan_push(
@@ -77,9 +94,14 @@ def plan_push(
     *,
     campaign: CampaignInfo,
     dataset_types: Sequence[str] = (),
+    where: str = "",
     register_dataset_types: bool = False,
     chain: str | None = None,
     only_complete: bool = False,
+    strict_inputs: bool = False,
+    on_conflict: Sequence[str] = (),
+    mode: Mode = "auto",
+    asked: Asked | None = None,
 ) -> PushPlan:
     """Decide what a push would publish, without writing anywhere.
 
@@ -93,12 +115,22 @@ def plan_push(
         Who pushes.
     dataset_types : sequence of str
         Patterns; only datasets of types that match one go. All by default.
+    where : str
+        An expression; only datasets go whose data IDs fulfil it, and the quanta from which these came.
     register_dataset_types : bool
         Whether dataset types that upstream lacks may be defined there.
     chain : str, optional
         The upstream chain to put the RUNs in front of.
     only_complete : bool
         Whether to leave out RUNs with quanta that did not succeed.
+    strict_inputs : bool
+        Whether inputs of pushed quanta that upstream will not have are conflicts rather than warnings.
+    on_conflict : sequence of str
+        Policies, as ``dataset-exists=skip``; see `sync.pushing.policies`. Without any, every conflict refuses the push.
+    mode : {"auto", "link", "copy"}
+        How artifacts are to get upstream, as for `execute_push`.
+    asked : Asked, optional
+        The push as it was typed, for the commands that go on from conflicts.
 
     Returns
     -------
@@ -110,7 +142,9 @@ def plan_push(
     NotFoundError
         If staging has no such collection.
     UsageError
-        If one is not a RUN.
+        If one is not a RUN, or a policy is not known or not safe.
+    QueryError
+        If `where` is not understood.
     BusyError
         If one side cannot be read for too long. Neither side is modified.
 
@@ -119,27 +153,80 @@ def plan_push(
     A fixed number of queries a dataset type and a dimension element; O(n) memory, all of it columns. Where the
     RUNs were pushed and nothing has happened since, no rows are read at all: see `sync.pushing.settled`.
     """
+    terms = Terms(Policies.parse(on_conflict), strict_inputs, asked or Asked())
+    if upstream.is_foreign:
+        from sync.butler.pushing import look_at_runs
+
+        with staging.registry.read() as ours:
+            look_at_runs(ours, upstream, runs, chain)
     with staging.registry.read() as ours, upstream.registry.read() as theirs:
         settled = settled_plan(
             ours, theirs, list(dict.fromkeys(runs)), upstream_id=upstream.registry.repo_id, campaign=campaign,
-            globs=dataset_types, chain=chain,
+            globs=dataset_types, where=where, chain=chain, terms=terms,
         )  # fmt: skip
         if settled is not None and not (only_complete and settled.warnings):
             return settled
         outgoing = gather(
-            ours,
-            runs,
-            upstream_id=upstream.registry.repo_id,
-            dataset_types=dataset_types,
+            ours, runs, upstream_id=upstream.registry.repo_id, dataset_types=dataset_types, where=where,
             only_complete=only_complete,
-        )
+        )  # fmt: skip
         plan = check(
-            outgoing, theirs, campaign=campaign, chain=chain, register_dataset_types=register_dataset_types
-        )
+            outgoing, theirs, campaign=campaign, chain=chain, register_dataset_types=register_dataset_types,
+            terms=terms, staging=ours,
+        )  # fmt: skip
         marks = theirs.run_marks(outgoing.runs) if plan.is_empty else {}
-    artifacts = new_artifacts(plan)
-    found = in_the_way(artifacts, staging.datastore.root, upstream.datastore.root)
-    return replace(plan, conflicts=(*plan.conflicts, *map(_artifact_conflict, found)), upstream_marks=marks)
+    plan = replace(plan, upstream_marks=marks)
+    # What is adopted is where it is to be; nothing can be in its way.
+    return plan if adoption_of(staging, upstream, mode) else _with_files(plan, staging, upstream)
+
+
+def _with_files(plan: PushPlan, staging: Repo, upstream: Repo) -> PushPlan:
+    """Take in what is in the way of the files: conflicts, or datasets that a policy leaves here."""
+    if upstream.is_foreign:
+        conflicts = upstream.own_conflicts(plan)
+    else:
+        found = in_the_way(new_artifacts(plan), staging.datastore.root, upstream.datastore.root)
+        conflicts = [artifact_conflict(failure) for failure in found]
+    if not conflicts:
+        return plan
+    blocked = _blocked(plan, conflicts)
+    if blocked:
+        with staging.registry.read() as ours, upstream.registry.read() as theirs:
+            plan = _check_again(plan, theirs, blocked, ours, warn=True)
+            plan = replace(plan, upstream_marks=theirs.run_marks(plan.runs) if plan.is_empty else {})
+    refusing = [c for c in conflicts if not plan.terms.policies.skips(c)]
+    return replace(plan, conflicts=(*plan.conflicts, *plan.terms.asked.fill(refusing)))
+
+
+def _blocked(plan: PushPlan, conflicts: Sequence[Conflict]) -> dict[bytes, Conflict]:
+    """Return the datasets whose file cannot go, since a policy leaves it here; those the plan has with them."""
+    left = [c for c in conflicts if plan.terms.policies.skips(c)]
+    if not left:
+        return dict(plan.blocked)
+    by_uri = {c.about["uri"]: c for c in left if "uri" in c.about}
+    by_type = {c.about["dataset_type"]: c for c in left if "uri" not in c.about}
+    out = {**plan.blocked}
+    out |= {i: by_uri[uri] for i, uri in new_artifacts(plan).rows(("id", "uri")) if uri in by_uri}
+    for batch in (*plan.new_datasets, *plan.new_artifacts):
+        if batch.dataset_type.name in by_type:
+            out |= dict.fromkeys(batch.rows["id"].tolist(), by_type[batch.dataset_type.name])
+    return out
+
+
+def _check_again(
+    plan: PushPlan,
+    upstream: Snapshot,
+    blocked: Mapping[bytes, Conflict],
+    staging: Snapshot | None,
+    *,
+    warn: bool,
+) -> PushPlan:
+    """Compare again on the same terms."""
+    return check(
+        plan.outgoing, upstream, campaign=plan.campaign, chain=plan.chain_name,
+        register_dataset_types=plan.register_dataset_types, terms=plan.terms, blocked=blocked, staging=staging,
+        warn=warn,
+    )  # fmt: skip
 
 
 def execute_push(
@@ -160,7 +247,8 @@ def execute_push(
     staging, upstream : Repo
         Open for writing.
     mode : {"auto", "link", "copy"}
-        How artifacts get upstream; ``auto`` links on one local file system.
+        How artifacts get upstream; ``auto`` adopts where they are in upstream's storage already (`sync.pushing.adopting`),
+        else links on one local file system.
     at : callable
         Called between durable steps with the step's name: ``journal-begun``, ``artifacts-moving`` (after each part),
         ``artifacts-moved``, ``artifacts-durable``, ``journal-moved``, ``rows-written`` (before the commit),
@@ -191,174 +279,66 @@ def execute_push(
     if plan.is_empty:
         acknowledge(plan, staging, upstream)
         return PushResult(None, plan.counts, warnings=plan.warnings)
+    if upstream.is_foreign:
+        from sync.butler.pushing import execute_butler_push
+
+        return execute_butler_push(plan, staging, upstream, mode=mode, at=at)
     check_local(plan, staging)
     push_id = begin(plan, staging, upstream)
     at("journal-begun")
-    moved = _move(plan, staging, upstream, mode=mode, at=at, on_progress=on_progress)
+    with upstream.registry.read() as theirs:
+        withdrawals = state_of_withdrawals(theirs)
+    moved = move(plan, staging, upstream, mode=mode, at=at, on_progress=on_progress)
     note(plan, push_id, journal.MOVED, staging)
     at("journal-moved")
-    written, marks, locked_s = _commit(plan, push_id, upstream, moved, at)
+    done, marks, locked_s = _commit(
+        plan, push_id, staging, upstream, moved=moved, at=at, withdrawals=withdrawals
+    )
     at("committed")
-    note(plan, push_id, journal.DONE, staging, marks)
+    note(done, push_id, journal.DONE, staging, marks)
     at("acknowledged")
     return PushResult(
-        push_id if written else None, plan.counts, len(moved.moved), len(moved.same), moved.size_bytes, moved.linked,
-        plan.warnings, locked_s,
+        None if done.is_empty else push_id, done.counts, len(moved.moved), len(moved.same), moved.size_bytes,
+        moved.linked, done.warnings, locked_s, done, moved.adoption is not None,
     )  # fmt: skip
 
 
-def check_local(plan: PushPlan, staging: Repo) -> None:
-    """See that the artifacts of a plan are here, as they were recorded.
-
-    Parameters
-    ----------
-    plan : PushPlan
-        The plan.
-    staging : Repo
-        Where they are.
-
-    Raises
-    ------
-    NotFoundError
-        If one is missing; names each.
-    IntegrityError
-        If one has been changed; names each.
-    """
-    check_sources(new_artifacts(plan), staging.datastore.root, written_ns=written_until(plan.outgoing))
-
-
-def new_artifacts(plan: PushPlan) -> Columns:
-    """Return the artifacts that have to get upstream.
-
-    Parameters
-    ----------
-    plan : PushPlan
-        The plan.
-
-    Returns
-    -------
-    Columns
-        ``id``, ``uri``, ``size``, ``checksum``; those that lie elsewhere (with absolute URIs) are left out.
-    """
-    names = ("id", "uri", "size", "checksum")
-    parts = [batch.rows.select(names) for batch in (*plan.new_datasets, *plan.new_artifacts)]
-    if not parts:
-        return Columns({name: [] for name in names})
-    rows = Columns.concat(parts)
-    here = [uri is not None and uri[0] != "/" and "://" not in uri for uri in rows["uri"].tolist()]
-    return rows if all(here) else rows.take(np.array(here, dtype=np.bool_))
-
-
-def _move(
+def _commit(
     plan: PushPlan,
+    push_id: bytes,
     staging: Repo,
     upstream: Repo,
     *,
-    mode: Mode,
+    moved: TransferResult,
     at: At,
-    on_progress: Callable[[int, int], None] | None,
-) -> TransferResult:
-    """Put the artifacts in place, durably, or say what did not arrive."""
-    artifacts = new_artifacts(plan)
-    result = transfer(
-        artifacts, staging.datastore.root, upstream.datastore.root, mode=mode, at=at, on_progress=on_progress
-    )
-    differing = [failure for failure in result.failed if failure.code == "artifact-differs"]
-    if differing:
-        with upstream.registry.write() as tx:
-            _withdraw(plan, result, tx, upstream)
-        raise refusal(VERB, [_artifact_conflict(failure) for failure in differing])
-    if gone := [failure for failure in result.failed if failure.code in {MISSING, CHANGED}]:
-        with upstream.registry.write() as tx:
-            _withdraw(plan, result, tx, upstream)
-        raise refused_sources(gone, artifacts.n_rows)
-    if result.failed:
-        first = result.failed[0]
-        raise TransferError(
-            f"push: {len(result.failed):,} of {artifacts.n_rows:,} artifacts did not arrive ({first})",
-            result=result,
-            hint=_AGAIN,
-        )
-    at("artifacts-moved")
-    make_durable(result, upstream.datastore.root)
-    at("artifacts-durable")
-    return result
-
-
-def _withdraw(plan: PushPlan, result: TransferResult, tx: Change, upstream: Repo) -> None:
-    """Take back, while nobody else can publish, what this push put in place and no row names.
-
-    Another push of the same datasets may have found our files and published them; it has looked for them under
-    the lock that we hold now, or will.
-    """
-    artifacts = new_artifacts(plan)
-    published = tx.existing_ids(artifacts["id"].tolist())
-    named = {uri for i, uri in artifacts.rows(("id", "uri")) if i in published}
-    withdraw([uri for uri in result.moved if uri not in named], upstream.datastore.root)
-
-
-def _commit(
-    plan: PushPlan, push_id: bytes, upstream: Repo, moved: TransferResult, at: At
-) -> tuple[bool, dict[str, str], float]:
+    withdrawals: str,
+) -> tuple[PushPlan, dict[str, str], float]:
     """Check the plan again and write it, in one upstream transaction.
 
-    Returns whether there was anything left to write, how the RUNs are marked upstream at the end of it, and for how
-    many seconds upstream was locked.
+    Returns what there was left to write, how the RUNs are marked upstream at the end of it, and for how many seconds
+    upstream was locked.
     """
+    blocked = _blocked(plan, in_conflict(moved))
     with upstream.registry.write() as tx:
         began = time.monotonic()
-        now = check(
-            plan.outgoing, tx, campaign=plan.campaign, chain=plan.chain_name,
-            register_dataset_types=plan.register_dataset_types, warn=False,
-        )  # fmt: skip
-        conflicts = [*now.conflicts, *_chain_conflicts(plan, now)]
-        if conflicts:
-            _withdraw(plan, moved, tx, upstream)
-            raise refusal(VERB, conflicts)
+        with staging.registry.read() if plan.terms.strict_inputs else nullcontext() as ours:
+            now = with_chain_now(_check_again(plan, tx, blocked, ours, warn=False), plan, tx)
+        if now.conflicts:
+            withdraw_unnamed(plan, moved, tx, upstream)
+            raise refusal(VERB, now.conflicts)
+        if now.left_out != plan.left_out:
+            withdraw_unnamed(plan, moved, tx, upstream, but=now)
         if not now.is_empty:
-            _check_in_place(plan, now, moved, upstream)
-            _insert(now, tx)
-            record_push(tx, push_id, plan.campaign, plan.runs, plan.counts)
+            check_in_place(plan, now, moved, upstream, anew=state_of_withdrawals(tx) != withdrawals)
+            inserted = inserted_by(now, tx, adopted=None if moved.adoption is None else moved.adoption.prefix)
+            _insert(now, tx, moved.adoption)
+            record_push(tx, push_id, plan.campaign, plan.runs, now.counts, inserted=inserted)
             at("rows-written")
         marks = tx.run_marks(plan.runs)
-    return not now.is_empty, marks, time.monotonic() - began
+    return replace(now, warnings=plan.warnings), marks, time.monotonic() - began
 
 
-def _chain_conflicts(plan: PushPlan, now: PushPlan) -> list[Conflict]:
-    """Compare-and-swap: what the chain becomes was decided from what it was when the plan was made."""
-    if now.chain is None:
-        return []
-    before = plan.chain.expected if plan.chain is not None else now.chain.children
-    if before == now.chain.expected:
-        return []
-    ours, theirs = (
-        "no such chain" if c is None else f"({', '.join(c)})" for c in (before, now.chain.expected)
-    )
-    return [
-        Conflict("chain-changed", "chain", f"chain '{now.chain.name}'", ours, theirs, HINTS["chain-changed"])
-    ]
-
-
-def _check_in_place(plan: PushPlan, now: PushPlan, moved: TransferResult, upstream: Repo) -> None:
-    """See that every artifact that is about to be named is there.
-
-    What this push moved nobody removes. What it found may have been withdrawn since by the push that had put it
-    there; and rows may have gone since the plan was made, so that more is new now.
-    """
-    arrived = {*moved.moved, *moved.same}
-    missing = [uri for uri in new_artifacts(now)["uri"].tolist() if uri not in arrived]
-    missing += [uri for uri in moved.same if not upstream.datastore.exists(uri)]
-    if missing:
-        raise TransferError(
-            f"push of {', '.join(plan.runs)}: upstream changed meanwhile, {len(missing):,} artifacts are not there "
-            f"(first: {missing[0]})",
-            code="upstream-changed",
-            hint=_AGAIN,
-            transient=True,
-        )
-
-
-def _insert(plan: PushPlan, tx: Change) -> None:
+def _insert(plan: PushPlan, tx: Change, adoption: Adoption | None = None) -> None:
     """Write everything new, set-wise, what is referred to before what refers to it."""
     for dataset_type in plan.new_types:
         tx.register_dataset_type(dataset_type)
@@ -366,9 +346,13 @@ def _insert(plan: PushPlan, tx: Change) -> None:
         tx.register_run(run, plan.outgoing.run_docs[run])
     for element, records in plan.new_records.items():
         tx.insert_records(element, records)
-    for batch in plan.new_datasets:
+    new, brought = (
+        map(adoption.placed, batches) if adoption is not None else batches
+        for batches in (plan.new_datasets, plan.new_artifacts)
+    )
+    for batch in new:
         tx.insert_datasets(batch.dataset_type.name, batch.run, batch.rows)
-    for batch in plan.new_artifacts:
+    for batch in brought:
         tx.insert_artifacts(batch.rows.select(("id", "uri", "size", "checksum", "formatter")))
     if plan.new_quanta.n_rows:
         tx.insert_quanta(plan.new_quanta)
@@ -376,14 +360,3 @@ def _insert(plan: PushPlan, tx: Change) -> None:
         tx.insert_quantum_outputs(plan.new_outputs)
     if plan.chain is not None:
         tx.set_chain(plan.chain.name, plan.chain.children, expected=plan.chain.expected or ())
-
-
-def _artifact_conflict(failure: Failure) -> Conflict:
-    return Conflict(
-        failure.code,
-        "artifact",
-        f"artifact '{failure.uri}'",
-        failure.ours,
-        failure.theirs,
-        HINTS[failure.code],
-    )

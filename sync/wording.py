@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from registry.model.columns import Columns
+from sync.pushing.kinds import KINDS
 
 if TYPE_CHECKING:
+    from registry.model.columns import Columns
     from sync.plan import Conflict, PushPlan
 
-__all__ = ["conflict_lines", "human_bytes", "push_lines", "total_size"]
+__all__ = ["conflict_lines", "human_bytes", "push_lines", "total_size", "winner_text"]
 
 _NOUNS = {"dataset-type": "dataset type", "record": "dimension record"}
 _PLURALS = {"quantum": "quanta", "metadata": "metadata"}
@@ -46,16 +47,29 @@ def push_lines(plan: PushPlan) -> list[str]:
     kept = _numbers(plan.counts, "changed-upstream")
     if kept:
         out.append(f"changed upstream only, kept: {', '.join(kept)}")
+    out += _skipped(plan)
     if plan.chain is not None:
         out.append(f"chain {plan.chain.name}: {', '.join(plan.chain.children)}")
     if plan.is_empty:
-        out.append(f"nothing to push{': upstream has it all' if plan.runs else ''}")
+        all_there = " but what was left out" if "skipped" in plan.counts else ": upstream has it all"
+        out.append(f"nothing to push{all_there if plan.runs else ''}")
     for note in plan.warnings:
         out.append(f"warning {note}")
         if note.hint:
             out.append(f"  {note.hint}")
     out.append(f"conflicts {len(plan.conflicts):,}" if plan.conflicts else "conflicts none")
     return out + [f"  {line}" for line in conflict_lines(plan.conflicts)]
+
+
+def _skipped(plan: PushPlan) -> list[str]:
+    """Say what policies leave out: of each kind how many, the first, and what that means."""
+    first = {conflict.code: conflict for conflict in reversed(plan.skipped)}
+    out = []
+    for code, n in plan.counts.get("skipped", {}).items():
+        example = f" (first: {first[code].what})" if code in first else ""
+        out.append(f"skipped {n:,} {code}{example}: {KINDS[code].skip}")
+    staying = _numbers({k: c for k, c in plan.counts.items() if k in {"dataset", "quantum"}}, "skipped")
+    return [*out, f"  so {', '.join(staying)} stay here"] if staying else out
 
 
 def conflict_lines(conflicts: Sequence[Conflict]) -> list[str]:
@@ -69,22 +83,40 @@ def conflict_lines(conflicts: Sequence[Conflict]) -> list[str]:
     Returns
     -------
     list of str
-        Of each kind the first few.
+        Of each kind the first few and how many more, who was first, and the way on.
     """
-    groups: dict[tuple[str, str], list[Conflict]] = {}
+    groups: dict[tuple[str, str, str], list[Conflict]] = {}
     for conflict in conflicts:
-        groups.setdefault((conflict.code, conflict.hint), []).append(conflict)
+        groups.setdefault((conflict.code, conflict.hint, winner_text(conflict)), []).append(conflict)
     out = []
-    for (code, hint), group in groups.items():
+    for (code, hint, who), group in groups.items():
         if code == "dataset-type-unknown" and len(group) > 1:
             out.append(f"{code}: upstream lacks {_unknown_types(group)}")
         else:
             out += map(str, group[:_MOST])
             if len(group) > _MOST:
                 out.append(f"{code}: and {len(group) - _MOST:,} more")
+        if who:
+            out.append(f"  Upstream's: {who}.")
         if hint:
             out.append(f"  {hint}")
     return out
+
+
+def winner_text(conflict: Conflict) -> str:
+    """Say who was first.
+
+    Parameters
+    ----------
+    conflict : Conflict
+        The conflict.
+
+    Returns
+    -------
+    str
+        As ``pushed by … from campaign '…' at …``; empty where upstream's ledger knows nobody.
+    """
+    return str(conflict.about.get("pushed_by", {}).get("text", ""))
 
 
 def _unknown_types(conflicts: Sequence[Conflict]) -> str:

@@ -14,6 +14,7 @@ from sync.datastore import Datastore, TransferMode
 from sync.filesystem import files
 from sync.filesystem.durable import flush
 from sync.filesystem.file_errors import worded
+from sync.filesystem.sharing import adopt_link
 
 __all__ = ["MODES", "Intake", "check_mode", "listed", "sizes"]
 
@@ -86,7 +87,7 @@ class Intake:
             result: tuple[Sequence[int], Sequence[str]] = [size for size, _ in taken], [d for _, d in taken]
         else:
             result = self._inspect(paths, found, checksum=checksum)
-            _all(files.symlink if mode == "symlink" else files.link, paths, targets)
+            _all(files.symlink if mode == "symlink" else _link, paths, targets)
         if mode == "move":
             self.moved += paths
         root = self.datastore.root
@@ -215,6 +216,11 @@ def _size_or_none(path: str) -> int | None:
         return files.size(path)
     except NotFoundError:
         return None
+
+
+def _link(path: str, target: str) -> None:
+    files.link(path, target)
+    adopt_link(target)
 
 
 def _all(act: Callable[..., Any], *columns: Sequence[str]) -> list[Any]:

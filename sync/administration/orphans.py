@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from registry import keeping
-from sync.administration.prune import remove_files
 from sync.filesystem import files, local_files, remote_files
 from sync.filesystem.file_errors import worded
+from sync.outputs import claimed_roots
+from sync.pushing.removing import BATCH, remove_unnamed
+from sync.withdrawals import note_removal
 
 if TYPE_CHECKING:
     from sync.repo import Repo
 
-__all__ = ["DEFAULT_AGE_S", "OrphanPlan", "execute_orphans", "plan_orphans"]
+__all__ = ["DEFAULT_AGE_S", "OrphanPlan", "execute_orphans", "named_files", "plan_orphans"]
 
 DEFAULT_AGE_S = 86_400.0
 """A push puts files in place before it writes the rows that name them: younger files may be of one that goes on."""
@@ -81,7 +84,12 @@ def plan_orphans(repo: Repo, *, older_than_s: float = DEFAULT_AGE_S) -> OrphanPl
     found = list(_details(repo.datastore.root))
     known = _named(repo)
     latest = time.time() - older_than_s
-    orphans = [(name, size, changed) for name, size, changed in found if name not in known]
+    campaigns = claimed_roots(name for name, _, _ in found)
+    orphans = [
+        (name, size, changed)
+        for name, size, changed in found
+        if name not in known and not (campaigns and name.startswith(campaigns))
+    ]
     old = sorted((name, size) for name, size, changed in orphans if changed <= latest)
     return OrphanPlan([name for name, _ in old], sum(size for _, size in old), len(orphans) - len(old))
 
@@ -96,9 +104,9 @@ def execute_orphans(
     plan : OrphanPlan
         From `plan_orphans` on the same repository.
     repo : Repo
-        Open.
+        Open to write.
     on_progress : callable, optional
-        Called with the numbers of files removed and in all.
+        Called with the numbers of files looked at and in all.
 
     Returns
     -------
@@ -108,25 +116,56 @@ def execute_orphans(
     Raises
     ------
     StorageError
-        If some cannot be removed; all others are.
+        If one cannot be removed; those before it are.
+
+    Notes
+    -----
+    Each goes while nobody can publish a row that names it. A push that has moved one, or found it in place, looks for it
+    again before its commit, since it is said beforehand that files go.
     """
-    known = _named(repo)
-    gone = [uri for uri in plan.uris if uri not in known]
-    remove_files(repo, gone, on_progress)
-    return len(gone)
+    if not plan.uris:
+        return 0
+    done = 0
+
+    def tell(_name: str) -> None:
+        nonlocal done
+        done = min(done + BATCH, len(plan.uris))
+        if on_progress is not None:
+            on_progress(done, len(plan.uris))
+
+    with repo.registry.write() as change:
+        note_removal(change)
+    return remove_unnamed(repo, plan.uris, at=tell)[0]
 
 
 def _named(repo: Repo) -> set[str]:
     """Return the files that rows name, relative to the datastore's root."""
     with repo.registry.read() as snapshot:
         uris = keeping.artifact_uris(snapshot)
+    return named_files(uris, repo.datastore.root)
+
+
+def named_files(uris: Sequence[str], datastore_root: str) -> set[str]:
+    """Return the files of a datastore that rows name.
+
+    Parameters
+    ----------
+    uris : sequence of str
+        As the rows have them; a file that was registered where it lies may lie in here.
+    datastore_root : str
+        The datastore's root.
+
+    Returns
+    -------
+    set of str
+        Paths relative to the root.
+    """
     named = {uri for uri in uris if not files.is_absolute(uri)}
-    roots = {repo.datastore.root.rstrip("/") + "/"}
-    local = files.local_path(repo.datastore.root)
+    roots = {datastore_root.rstrip("/") + "/"}
+    local = files.local_path(datastore_root)
     if local is not None:
         roots.add(os.path.realpath(local) + "/")
     for uri in uris:
-        # A file that was registered where it lies may lie in here.
         if files.is_absolute(uri):
             path = files.absolute(uri)
             named |= {path.removeprefix(root) for root in roots if path.startswith(root)}
@@ -145,5 +184,7 @@ def _details(root: str) -> Iterator[tuple[str, int, float]]:
                 told = (path / name).lstat()
             except FileNotFoundError:
                 continue
+            if stat.S_ISLNK(told.st_mode) and (path / name).is_dir():
+                continue  # files that rows name may lie behind it
             # Linking a file changes the one time, writing it the other.
             yield name, told.st_size, max(told.st_mtime, told.st_ctime)

@@ -23,6 +23,7 @@ def removed_on_failure(
     universe: DimensionUniverse,
     registry_url: str | None,
     datastore_root: files.Uri | None,
+    shared: str | None = None,
 ) -> Iterator[Repo]:
     """Make a repository, and remove it again if the block does not end well.
 
@@ -36,6 +37,8 @@ def removed_on_failure(
         The database, if not the one beside the root.
     datastore_root : str or path or None
         Where its files go, if not in the root.
+    shared : str, optional
+        A group that shares it, as for `sync.repo.Repo.create`.
 
     Yields
     ------
@@ -47,7 +50,9 @@ def removed_on_failure(
     made = [p for p in (folder, *folder.parents) if not p.exists()] if folder is not None else []
     database = where if is_database_url(where) else registry_url
     had_schema = database is None or has_schema(database)
-    repo = Repo.create(root, universe, registry_url=registry_url, datastore_root=datastore_root)
+    repo = Repo.create(
+        root, universe, registry_url=registry_url, datastore_root=datastore_root, shared=shared
+    )
     try:
         yield repo
     except BaseException:

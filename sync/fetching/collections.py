@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from registry.model.collections import Collection, CollectionType
 from sync.explain import collection_conflict
+from sync.fetching.ways import with_ways
 from sync.lookups import collections_below, known_collections
-from sync.manifest import COLLECTION, collection_digests, read_baselines
+from sync.manifest import COLLECTION, STAGED, collection_digests, read_baselines
 from sync.plan import Conflict, Note
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class CollectionsPlan:
         New ones, and chains that have to change; children before the chains that hold them.
     baselines : mapping of bytes to bytes
         Digests of what they are upstream, where not yet known so.
+    staged : mapping of bytes to bytes
+        Digests of what they are made here, where not yet known so.
     counts : dict
         Class to number.
     changed : tuple of Note
@@ -41,6 +44,7 @@ class CollectionsPlan:
 
     to_write: tuple[Collection, ...] = ()
     baselines: Mapping[bytes, bytes] = field(default_factory=dict)
+    staged: Mapping[bytes, bytes] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     changed: tuple[Note, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
@@ -86,7 +90,9 @@ def find_reach(theirs: Snapshot, inputs: Sequence[str]) -> Reach:
     return Reach(tuple(inputs), matches, collections_below(theirs, starts))
 
 
-def plan_collections(theirs: Snapshot, ours: Snapshot, reach: Reach, used: AnyOf[str]) -> CollectionsPlan:
+def plan_collections(
+    theirs: Snapshot, ours: Snapshot, reach: Reach, used: AnyOf[str], *, on_conflict: str = "fail"
+) -> CollectionsPlan:
     """Decide which collections staging needs.
 
     Parameters
@@ -97,12 +103,15 @@ def plan_collections(theirs: Snapshot, ours: Snapshot, reach: Reach, used: AnyOf
         What the inputs lead to upstream. An input that only staging has is left alone.
     used : collection of str
         RUNs of the datasets that are fetched, and other collections that hold some of them.
+    on_conflict : {"fail", "keep", "take"}, optional
+        What becomes of a chain that both sides have changed.
 
     Returns
     -------
     CollectionsPlan
         Every input that is named is there, empty or not; of a chain's children, those that lead to a used one.
-        The order is upstream's, so that find-first gives in staging what it gives upstream.
+        The order is upstream's, so that find-first gives in staging what it gives upstream; a chain that was changed
+        here stays so.
 
     Raises
     ------
@@ -116,7 +125,8 @@ def plan_collections(theirs: Snapshot, ours: Snapshot, reach: Reach, used: AnyOf
     named = _expand(theirs, reach, here)
     needed = [*named, *sorted(used)]
     reduced = _Reduction(upstream, here, frozenset(needed)).of(needed)
-    return _compare(reduced, upstream, here, read_baselines(ours, COLLECTION))
+    known = _Known(here, read_baselines(ours, COLLECTION), read_baselines(ours, STAGED))
+    return _Comparison(known, on_conflict).of(reduced, upstream)
 
 
 def _expand(theirs: Snapshot, reach: Reach, here: Mapping[str, Collection]) -> list[str]:
@@ -152,40 +162,91 @@ class _Reduction:
         """Return whether `name` stays: it was named, is used, leads to what is used, or is in staging already."""
         if name in self.kept:
             return True
-        found, held = self.upstream[name], self.here.get(name)
+        found = self.upstream[name]
         children: list[str] = []
         if found.type is CollectionType.CHAINED:
             children = [child for child in found.children if self._visit(child)]
-            # A child that upstream took away stays: what was run from it was run from it.
-            children += [c for c in (held.children if held else ()) if c not in found.children]
-        if name not in self.needed and held is None and not children:
+        if name not in self.needed and name not in self.here and not children:
             return False
         self.kept[name] = Collection(found.name, found.type, found.doc, tuple(children))
         return True
 
 
-def _compare(
-    reduced: Mapping[str, Collection],
-    upstream: Mapping[str, Collection],
-    here: Mapping[str, Collection],
-    base: Mapping[bytes, bytes],
-) -> CollectionsPlan:
-    to_write, changed, conflicts = [], [], []
-    counts = {"new": 0, "same": 0, "changed-upstream": 0, "conflict": 0}
-    digests = collection_digests(upstream[name] for name in reduced)
-    for name, wanted in reduced.items():
-        held, key = here.get(name), name.encode()
-        if held is not None and held.type is not wanted.type:
-            conflicts.append(collection_conflict(name, held.type.name, wanted.type.name))
-            counts["conflict"] += 1
-            continue
-        if held is None or held.children != wanted.children:
-            to_write.append(wanted)
-        moved = held is not None and key in base and base[key] != digests[key]
+@dataclass(frozen=True)
+class _Known:
+    """What staging has, what it was upstream when it was fetched, and what it was made here then."""
+
+    here: Mapping[str, Collection]
+    base: Mapping[bytes, bytes]
+    staged: Mapping[bytes, bytes]
+
+
+class _Comparison:
+    """What becomes of each collection, one after another."""
+
+    def __init__(self, known: _Known, on_conflict: str) -> None:
+        self.known = known
+        self.on_conflict = on_conflict
+        self.counts = {"new": 0, "same": 0, "changed-upstream": 0, "kept": 0, "conflict": 0}
+        self.to_write: list[Collection] = []
+        self.changed: list[Note] = []
+        self.conflicts: list[Conflict] = []
+        self.baselines: dict[bytes, bytes] = {}
+        self.staged: dict[bytes, bytes] = {}
+
+    def of(self, reduced: Mapping[str, Collection], upstream: Mapping[str, Collection]) -> CollectionsPlan:
+        theirs = collection_digests(upstream[name] for name in reduced)
+        ours = collection_digests(self.known.here[name] for name in reduced if name in self.known.here)
+        for name, wanted in reduced.items():
+            self._decide(wanted, theirs[name.encode()], ours.get(name.encode()))
+        made = collection_digests(self.to_write)
+        self.staged = {k: d for k, d in {**self.staged, **made}.items() if self.known.staged.get(k) != d}
+        return CollectionsPlan(
+            tuple(self.to_write), self.baselines, self.staged, self.counts, tuple(self.changed), tuple(self.conflicts)
+        )  # fmt: skip
+
+    def _decide(self, wanted: Collection, theirs: bytes, ours: bytes | None) -> None:
+        name, key = wanted.name, wanted.name.encode()
+        held, base = self.known.here.get(name), self.known.base.get(key)
+        if held is None:
+            self._settle("new", key, theirs, wanted)
+            return
+        if held.type is not wanted.type:
+            self._conflict(collection_conflict(name, held.type.name, wanted.type.name))
+            return
+        moved = base is not None and base != theirs
+        changed_here = self.known.staged.get(key) not in (None, ours)
+        if changed_here and held.children != wanted.children:
+            if not moved:
+                self.counts["kept"] += 1
+                return
+            if self.on_conflict == "keep":
+                self.counts["kept"] += 1
+                self.baselines[key] = theirs
+                return
+            if self.on_conflict == "fail":
+                mine, other = (", ".join(c.children) or "(empty)" for c in (held, wanted))
+                what = f"what chain '{name}' searches"
+                self._conflict(*with_ways([Conflict("chain-differs", "collection", what, mine, other)]))
+                return
+        if base is None:  # made here, under a name that upstream has too
+            extra = [c for c in held.children if c not in wanted.children]
+            wanted = Collection(name, wanted.type, wanted.doc, (*wanted.children, *extra))
         if moved:
-            changed.append(
-                Note("collection-changed", f"chain '{name}' is not upstream what it was when fetched")
-            )
-        counts["new" if held is None else "changed-upstream" if moved else "same"] += 1
-    fresh = {key: digest for key, digest in digests.items() if base.get(key) != digest}
-    return CollectionsPlan(tuple(to_write), fresh, counts, tuple(changed), tuple(conflicts))
+            text = f"chain '{name}' is not upstream what it was when fetched"
+            self.changed.append(Note("collection-changed", text))
+        self._settle("changed-upstream" if moved else "same", key, theirs, wanted)
+        if ours is not None and held.children == wanted.children:
+            self.staged[key] = ours
+
+    def _settle(self, what: str, key: bytes, theirs: bytes, wanted: Collection) -> None:
+        self.counts[what] += 1
+        held = self.known.here.get(wanted.name)
+        if held is None or held.children != wanted.children:
+            self.to_write.append(wanted)
+        if self.known.base.get(key) != theirs:
+            self.baselines[key] = theirs
+
+    def _conflict(self, conflict: Conflict) -> None:
+        self.conflicts.append(conflict)
+        self.counts["conflict"] += 1

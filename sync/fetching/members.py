@@ -1,4 +1,4 @@
-"""What a fetch puts into TAGGED and CALIBRATION collections."""
+"""What a fetch or a pull puts into TAGGED and CALIBRATION collections, and takes out."""
 
 from __future__ import annotations
 
@@ -11,30 +11,7 @@ from registry.model.columns import Columns
 if TYPE_CHECKING:
     from registry.change import Change
 
-__all__ = ["Members", "Stale"]
-
-
-@dataclass(frozen=True, eq=False)
-class Stale:
-    """A range of validity that staging has and upstream no longer.
-
-    Parameters
-    ----------
-    collection : str
-        The CALIBRATION collection.
-    dataset_type : str
-        Of what.
-    data_id : Columns
-        One row.
-    begin, end : int
-        TAI nanoseconds, as they are stored.
-    """
-
-    collection: str
-    dataset_type: str
-    data_id: Columns
-    begin: int
-    end: int
+__all__ = ["Members"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,18 +24,21 @@ class Members:
         TAGGED collection to ids; they take the place of others with their data IDs.
     certified : mapping of str to Columns
         CALIBRATION collection to ``id``, ``valid_begin``, ``valid_end``.
-    stale : tuple of Stale
-        What goes before that.
+    untagged : mapping of str to list of bytes
+        TAGGED collection to ids that it holds no more.
+    removed : mapping of (str, str) to Columns
+        CALIBRATION collection and dataset type to ranges that go: ``id``, ``valid_begin``, ``valid_end``.
     """
 
     tagged: Mapping[str, list[bytes]] = field(default_factory=dict)
     certified: Mapping[str, Columns] = field(default_factory=dict)
-    stale: tuple[Stale, ...] = ()
+    untagged: Mapping[str, list[bytes]] = field(default_factory=dict)
+    removed: Mapping[tuple[str, str], Columns] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not (self.tagged or self.certified or self.stale)
+        return not (self.tagged or self.certified or self.untagged or self.removed)
 
     def write(self, tx: Change) -> None:
         """Write it; the collections and the datasets are there.
@@ -67,9 +47,15 @@ class Members:
         ----------
         tx : Change
             Staging's transaction.
+
+        Notes
+        -----
+        What goes is taken out first: what comes may be in its place.
         """
-        for gone in self.stale:
-            tx.decertify(gone.collection, gone.dataset_type, gone.begin, gone.end, table=gone.data_id)
+        for (collection, dataset_type), rows in self.removed.items():
+            tx.remove_ranges(collection, dataset_type, rows)
+        for name, ids in self.untagged.items():
+            tx.disassociate(name, ids)
         for name, ids in self.tagged.items():
             tx.associate(name, ids, replace=True)
         for name, rows in self.certified.items():

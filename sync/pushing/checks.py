@@ -6,6 +6,7 @@ The same code makes the plan and, inside the publishing transaction, checks it a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,24 +14,29 @@ import numpy as np
 from registry.model.collections import Collection, CollectionType
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
-from registry.model.refs import id_text
 from registry.roles import push_prefix
 from sync.compare import compare
 from sync.explain import (
-    HINTS,
     collection_conflict,
+    conflict,
     dataset_type_conflict,
-    differing_datasets,
     differing_records,
-    existing_datasets,
-    taken_alternate_keys,
     universe_conflicts,
 )
 from sync.lookups import known_collections
-from sync.manifest import dataset_digests, record_digests, record_kind
-from sync.plan import CampaignInfo, ChainMove, Conflict, DatasetBatch, Note, Outgoing, PushPlan
+from sync.manifest import record_digests, record_kind
+from sync.plan import CampaignInfo, ChainMove, Conflict, Note, Outgoing, PushPlan
+from sync.pushing.alternate_keys import taken_alternate_keys
 from sync.pushing.artifacts import check_artifacts
-from sync.pushing.outgoing import members
+from sync.pushing.asking import Terms
+from sync.pushing.datasets import DatasetsFound, compare_datasets
+from sync.pushing.findings import Findings
+from sync.pushing.inputs import missing_inputs
+from sync.pushing.leaving_out import with_expressions
+from sync.pushing.members import members
+from sync.pushing.needed import needed_records
+from sync.pushing.provenance import quanta_that_stay
+from sync.pushing.winners import with_winners
 
 if TYPE_CHECKING:
     from registry.snapshot import Snapshot
@@ -45,6 +51,9 @@ def check(
     campaign: CampaignInfo,
     chain: str | None = None,
     register_dataset_types: bool = False,
+    terms: Terms | None = None,
+    blocked: Mapping[bytes, Conflict] | None = None,
+    staging: Snapshot | None = None,
     warn: bool = True,
 ) -> PushPlan:
     """Compare what is to go with what upstream has.
@@ -61,8 +70,14 @@ def check(
         The chain to put the RUNs in.
     register_dataset_types : bool
         Whether dataset types that upstream lacks may be defined there.
+    terms : Terms, optional
+        What becomes of conflicts; by default any refuses the push.
+    blocked : mapping of bytes to Conflict, optional
+        Ids of datasets whose file cannot go, since a policy leaves another one there.
+    staging : Snapshot, optional
+        Of the staging registry, to name the inputs that upstream will not have.
     warn : bool
-        Whether to look for inputs that upstream will not have.
+        Whether to look for these where they are no conflict.
 
     Returns
     -------
@@ -78,7 +93,8 @@ def check(
     -----
     A fixed number of queries a dataset type and a dimension element, whatever the number of rows.
     """
-    return _Check(outgoing, upstream, campaign, chain, register=register_dataset_types, warn=warn).plan()
+    found = _Check(outgoing, upstream, campaign, chain, terms or Terms(), register=register_dataset_types)
+    return found.plan(blocked or {}, staging, warn=warn)
 
 
 class _Check:
@@ -90,52 +106,56 @@ class _Check:
         upstream: Snapshot,
         campaign: CampaignInfo,
         chain: str | None,
+        terms: Terms,
         *,
         register: bool,
-        warn: bool,
     ) -> None:
         self.outgoing = outgoing
         self.upstream = upstream
         self.campaign = campaign
         self.chain = chain
+        self.terms = terms
         self.register = register
-        self.warn = warn
-        self.conflicts: list[Conflict] = []
-        self.counts: dict[str, dict[str, int]] = {}
-        self.ids = [batch.rows["id"].tolist() for batch in outgoing.batches]
-        self.new_artifacts: list[DatasetBatch] = []
+        self.findings = Findings(terms.policies)
         self.unasked: set[str] = set()
 
-    def plan(self) -> PushPlan:
+    def plan(self, blocked: Mapping[bytes, Conflict], staging: Snapshot | None, *, warn: bool) -> PushPlan:
         out = self.outgoing
         check_artifacts(out.batches)
-        self.conflicts += universe_conflicts(out.universe, out.schema_version, self.upstream)
-        if self.conflicts:  # nothing else can be compared
-            return self._plan(quanta=_no_rows(out.quanta))
+        self.findings.judge(universe_conflicts(out.universe, out.schema_version, self.upstream))
+        if self.findings.conflicts:  # nothing else can be compared
+            return self._with_findings(self._with_rows(self._empty(), _no_rows(out.quanta)))
         self._check_allowed()
         known = known_collections(self.upstream, [*out.runs, *([self.chain] if self.chain else ())])
         new_runs = self._runs(known)
         new_types = self._dataset_types()
-        held = self.upstream.existing_ids([i for ids in self.ids for i in ids])
-        datasets = self._datasets(held, {t.name for t in new_types}, set(new_runs))
-        records = self._records()
-        quanta = self._quanta([run for run in out.runs if run in known and run not in self.unasked])
-        return self._plan(
-            new_runs=new_runs, new_types=new_types, new_records=records, new_datasets=datasets, quanta=quanta,
-            chain=self._chain(known), warnings=self._warnings(held) if self.warn else (),
+        datasets = compare_datasets(
+            out.batches, self.upstream, self.findings, unasked=self.unasked, blocked=blocked,
+            new_types={t.name for t in new_types}, new_runs=set(new_runs),
+        )  # fmt: skip
+        records = self._records(datasets)
+        quanta = self._quanta([run for run in out.runs if run in known and run not in self.unasked], datasets)
+        plan = replace(
+            self._empty(), new_runs=new_runs, new_types=new_types, new_records=records, new_datasets=datasets.new,
+            new_artifacts=datasets.artifacts, chain=self._chain(known), left_out=datasets.left_out, blocked=blocked,
+        )  # fmt: skip
+        plan = self._with_rows(plan, quanta)
+        if warn or self.terms.strict_inputs:
+            plan = replace(plan, warnings=(*plan.warnings, *self._inputs(plan, datasets, staging)))
+        return self._with_findings(plan)
+
+    def _empty(self) -> PushPlan:
+        none = Columns({})
+        return PushPlan(
+            outgoing=self.outgoing, campaign=self.campaign, chain_name=self.chain,
+            register_dataset_types=self.register, new_runs=(), new_types=(), new_records={}, new_datasets=(),
+            new_artifacts=(), new_quanta=none, new_inputs=none, new_outputs=none, chain=None,
+            counts=self.findings.counts, conflicts=tuple(self.findings.conflicts), warnings=self.outgoing.notes,
+            terms=self.terms,
         )  # fmt: skip
 
-    def _plan(
-        self,
-        *,
-        quanta: Columns,
-        new_runs: tuple[str, ...] = (),
-        new_types: tuple[DatasetType, ...] = (),
-        new_records: Mapping[str, Columns] | None = None,
-        new_datasets: tuple[DatasetBatch, ...] = (),
-        chain: ChainMove | None = None,
-        warnings: tuple[Note, ...] = (),
-    ) -> PushPlan:
+    def _with_rows(self, plan: PushPlan, quanta: Columns) -> PushPlan:
+        """Take in quanta, and what these read and made."""
         out, sent = self.outgoing, frozenset(quanta["id"].tolist()) if quanta.n_rows else frozenset()
         inputs, outputs = (
             rows
@@ -143,53 +163,51 @@ class _Check:
             else rows.take(members(rows["quantum_id"].tolist(), sent))
             for rows in (out.quantum_inputs, out.quantum_outputs)
         )
-        return PushPlan(
-            outgoing=out, campaign=self.campaign, chain_name=self.chain, register_dataset_types=self.register,
-            new_runs=new_runs, new_types=new_types, new_records=new_records or {}, new_datasets=new_datasets,
-            new_artifacts=tuple(self.new_artifacts), new_quanta=quanta, new_inputs=inputs, new_outputs=outputs,
-            chain=chain, counts=self.counts, conflicts=tuple(self.conflicts), warnings=(*out.notes, *warnings),
-        )  # fmt: skip
+        return replace(plan, new_quanta=quanta, new_inputs=inputs, new_outputs=outputs)
 
-    def _count(self, kind: str, **classes: int) -> None:
-        tally = self.counts.setdefault(kind, {})
-        for name, n in classes.items():
-            cls = name.replace("_", "-")
-            tally[cls] = tally.get(cls, 0) + n
+    def _with_findings(self, plan: PushPlan) -> PushPlan:
+        """Take in conflicts, each with who was first and with the way on from just this push."""
+        asked = self.terms.asked
+        found = with_winners(with_expressions(self.findings.conflicts, self.outgoing, asked), self.upstream)
+        skipped = with_winners(self.findings.skipped, self.upstream)
+        return replace(plan, conflicts=asked.fill(found), skipped=tuple(skipped))
 
     def _check_allowed(self) -> None:
         """See that this user may write collections of these names, where upstream says who may."""
         prefix = push_prefix(self.upstream)
         if prefix is None:
             return
+        allowed = f"names that begin with {prefix}" if prefix else "no names: this user only reads"
         for kind, name in [("run", run) for run in self.outgoing.runs] + [("chain", self.chain)]:
             if name is not None and not (prefix and name.startswith(prefix)):
-                self.conflicts.append(_not_allowed(kind, name, prefix))
+                self.findings.judge([conflict("name-not-allowed", kind, f"{kind} '{name}'", name, allowed)])
 
     def _runs(self, known: Mapping[str, Collection]) -> tuple[str, ...]:
         for run in self.outgoing.runs:
             if run in known and known[run].type is not CollectionType.RUN:
-                self.conflicts.append(collection_conflict(run, "RUN", known[run].type.name))
+                self.findings.judge([collection_conflict(run, "RUN", known[run].type.name)])
                 self.unasked.add(run)
         new = tuple(run for run in self.outgoing.runs if run not in known)
-        self._count("run", new=len(new), same=len(self.outgoing.runs) - len(new))
+        self.findings.count("run", new=len(new), same=len(self.outgoing.runs) - len(new))
         return new
 
     def _dataset_types(self) -> tuple[DatasetType, ...]:
         theirs = {t.name: t for t in self.upstream.dataset_types()}
         ours = {batch.dataset_type.name: batch.dataset_type for batch in self.outgoing.batches}
-        new = []
+        new, differing = [], []
         for name, mine in ours.items():
             if name not in theirs and self.register:
                 new.append(mine)
             elif name not in theirs or mine.differences(theirs[name]):
-                self.conflicts.append(dataset_type_conflict(mine, theirs.get(name)))
+                differing.append(dataset_type_conflict(mine, theirs.get(name)))
                 self.unasked.add(name)
-        self._count("dataset-type", new=len(new), same=len(ours.keys() & theirs.keys()))
+        self.findings.judge(differing)
+        self.findings.count("dataset-type", new=len(new), same=len(ours.keys() & theirs.keys()))
         return tuple(new)
 
-    def _records(self) -> dict[str, Columns]:
+    def _records(self, datasets: DatasetsFound) -> dict[str, Columns]:
         out = {}
-        for name, rows in self.outgoing.records.items():
+        for name, rows in needed_records(self.outgoing, datasets.left_out).items():
             element = self.outgoing.universe.element(name)
             theirs = self.upstream.records(name, keys=rows.select(element.required))
             ours, there = record_digests(element, rows), record_digests(element, theirs)
@@ -198,108 +216,36 @@ class _Check:
             new = found.ahead - there.keys()
             # Upstream's records are never changed by a push, and one that was taken away is not put back.
             bad = (found.ahead & there.keys()) | found.conflicting | (found.behind - there.keys())
-            if bad:
-                self.conflicts += differing_records(element, bad, rows, theirs)
+            skipped = self.findings.judge(differing_records(element, bad, rows, theirs)) if bad else []
             if new:
                 out[name] = rows.take(members(list(ours), new))
-                self.conflicts += taken_alternate_keys(element, out[name], self.upstream)
+                self.findings.judge(taken_alternate_keys(element, out[name], self.upstream))
             kept = len(found.behind & there.keys())
-            self._count(
-                "record", new=len(new), same=len(found.same), changed_upstream=kept, conflict=len(bad)
-            )
+            self.findings.count(
+                "record", new=len(new), same=len(found.same), changed_upstream=kept,
+                conflict=len(bad) - len(skipped), skipped=len(skipped),
+            )  # fmt: skip
         return out
 
-    def _datasets(
-        self, held: set[bytes], new_types: set[str], new_runs: set[str]
-    ) -> tuple[DatasetBatch, ...]:
-        if held:
-            self._compare_held(held)
-        out = []
-        for batch, ids in zip(self.outgoing.batches, self.ids, strict=True):
-            rows = batch.rows
-            if held:
-                rows = rows.take(~members(ids, held))
-            self._count("dataset", new=rows.n_rows, same=len(ids) - rows.n_rows)
-            if not rows.n_rows:
-                continue
-            new = DatasetBatch(batch.dataset_type, batch.run, rows)
-            if batch.run not in new_runs and batch.dataset_type.name not in new_types:
-                new = self._without_taken(new)
-            if new.rows.n_rows:
-                out.append(new)
-        return tuple(out)
-
-    def _without_taken(self, batch: DatasetBatch) -> DatasetBatch:
-        """Find new datasets whose data ID the RUN upstream has under another id, and leave them out."""
-        if batch.dataset_type.name in self.unasked or batch.run in self.unasked:
-            return batch  # in conflict itself: the question would have no meaning
-        dims = batch.dataset_type.dimensions.required
-        theirs = self.upstream.datasets(
-            batch.dataset_type.name, [batch.run], find_first=False, table=batch.rows.select(dims)
-        )
-        if not theirs.n_rows:
-            return batch
-        found = existing_datasets(batch.dataset_type, batch.run, batch.rows, theirs)
-        self.conflicts += found
-        self._count("dataset", new=-len(found), conflict=len(found))
-        taken = set(theirs.rows(dims))
-        free = np.array([values not in taken for values in batch.rows.rows(dims)], np.bool_)
-        return DatasetBatch(batch.dataset_type, batch.run, batch.rows.take(free))
-
-    def _compare_held(self, held: set[bytes]) -> None:
-        """Compare the content of datasets that upstream has under the same id."""
-        theirs = self.upstream.datasets_by_id(list(held), artifacts=True)
-        types = {t.name: t for t in self.upstream.dataset_types()}
-        there: dict[bytes, bytes] = {}
-        without: set[bytes] = set()
-        for name, rows in theirs.items():
-            there |= dataset_digests(types[name], rows)
-            without |= _ids_without_artifact(rows)
-        here: dict[bytes, bytes] = {}
-        mine: dict[str, list[Columns]] = {}
-        for batch, ids in zip(self.outgoing.batches, self.ids, strict=True):
-            rows = batch.rows.take(members(ids, held))
-            rows = rows.with_column("run", [batch.run] * rows.n_rows)
-            here |= dataset_digests(batch.dataset_type, rows)
-            mine.setdefault(batch.dataset_type.name, []).append(rows)
-        unlike = {key for key, digest in here.items() if there.get(key) != digest}
-        if unlike:
-            self._judge_unlike(
-                unlike, without, types, {n: Columns.concat(p) for n, p in mine.items()}, theirs
-            )
-
-    def _judge_unlike(
-        self,
-        unlike: set[bytes],
-        without: set[bytes],
-        types: Mapping[str, DatasetType],
-        ours: Mapping[str, Columns],
-        theirs: Mapping[str, Columns],
-    ) -> None:
-        """Tell real differences from artifacts that one side does not have (any more)."""
-        types = {**{b.dataset_type.name: b.dataset_type for b in self.outgoing.batches}, **types}
-        found = differing_datasets(unlike, types, ours, theirs)
-        self.conflicts += found
-        self._count("dataset", same=-len(found), conflict=len(found))
-        if found:
-            return
-        for batch, ids in zip(self.outgoing.batches, self.ids, strict=True):
-            lacking = members(ids, without & unlike)
-            rows = batch.rows.take(
-                lacking & np.array([uri is not None for uri in batch.rows["uri"].tolist()], np.bool_)
-            )
-            if rows.n_rows:
-                self.new_artifacts.append(DatasetBatch(batch.dataset_type, batch.run, rows))
-
-    def _quanta(self, runs: Sequence[str]) -> Columns:
+    def _quanta(self, runs: Sequence[str], datasets: DatasetsFound) -> Columns:
         ours = self.outgoing.quanta
         if not ours.n_rows:
             return ours
+        links = self.outgoing.quantum_inputs, self.outgoing.quantum_outputs
+        going = (
+            {i for b in self.outgoing.batches for i in b.rows["id"].tolist()} if datasets.left_out else set()
+        )
+        going -= datasets.left_out
+        chosen = bool(self.outgoing.where)
+        if staying := quanta_that_stay(datasets.left_out, going, *links, chosen=chosen):
+            mine = members(ours["id"].tolist(), staying)
+            self.findings.count("quantum", skipped=int(mine.sum()))
+            ours = ours.take(~mine)
         new = ours
-        if runs:
+        if runs and ours.n_rows:
             theirs = set(self.upstream.quanta(runs, latest=False).rows())
             new = ours.take(np.array([row not in theirs for row in ours.rows()], dtype=np.bool_))
-        self._count("quantum", new=new.n_rows, same=ours.n_rows - new.n_rows)
+        self.findings.count("quantum", new=new.n_rows, same=ours.n_rows - new.n_rows)
         return new
 
     def _chain(self, known: Mapping[str, Collection]) -> ChainMove | None:
@@ -307,7 +253,7 @@ class _Check:
             return None
         found = known.get(self.chain)
         if found is not None and found.type is not CollectionType.CHAINED:
-            self.conflicts.append(collection_conflict(self.chain, "CHAINED", found.type.name))
+            self.findings.judge([collection_conflict(self.chain, "CHAINED", found.type.name)])
             return None
         before = found.children if found is not None else ()
         # A RUN that the chain has keeps its place: pushing an old one again does not put it before newer ones.
@@ -316,49 +262,17 @@ class _Check:
             return None
         return ChainMove(self.chain, None if found is None else before, (*new, *before))
 
-    def _warnings(self, held: set[bytes]) -> tuple[Note, ...]:
-        """Name inputs of our quanta that upstream will not have."""
-        used = (
-            set(self.outgoing.quantum_inputs["dataset_id"].tolist())
-            if self.outgoing.quantum_inputs.n_rows
-            else set()
-        )
-        for ids in self.ids:
-            used -= set(ids)
-        missing = used - held
-        missing -= self.upstream.existing_ids(list(missing)) if missing else set()
-        gone, unpushed = missing & self.outgoing.fetched_inputs, missing - self.outgoing.fetched_inputs
-        out = []
-        if gone:
-            text = f"{len(gone):,} input datasets are no longer upstream (first: {id_text(min(gone))})"
-            out.append(Note("input-gone", text, "Provenance keeps their ids."))
-        if unpushed:
-            text = f"{len(unpushed):,} input datasets are not upstream and not pushed (first: {id_text(min(unpushed))})"
-            out.append(
-                Note(
-                    "input-not-pushed",
-                    text,
-                    "Push the RUN that holds them too, or leave provenance as it is.",
-                )
-            )
-        return tuple(out)
-
-
-def _not_allowed(kind: str, name: str, prefix: str) -> Conflict:
-    """Say that a collection's name is outside what this user may write upstream."""
-    code = "name-not-allowed"
-    allowed = f"names that begin with {prefix}" if prefix else "no names: this user only reads"
-    return Conflict(code, kind, f"{kind} '{name}'", name, allowed, HINTS[code])
+    def _inputs(self, plan: PushPlan, datasets: DatasetsFound, staging: Snapshot | None) -> list[Note]:
+        """Name inputs of quanta that go which upstream will not have: as conflicts, or as what is returned."""
+        missing = missing_inputs(
+            self.outgoing, plan.new_inputs, self.upstream, staging,
+            left_out=datasets.left_out, other=datasets.other, asked=self.terms.asked,
+        )  # fmt: skip
+        if not self.terms.strict_inputs:
+            return [found.note() for found in missing]
+        skipped = {c.code for c in self.findings.judge(found.conflict() for found in missing)}
+        return [found.note() for found in missing if found.code in skipped]
 
 
 def _no_rows(rows: Columns) -> Columns:
     return rows.take(np.zeros(rows.n_rows, dtype=np.bool_))
-
-
-def _ids_without_artifact(rows: Columns) -> set[bytes]:
-    uris = rows["uri"].tolist()
-    return (
-        {i for i, uri in zip(rows["id"].tolist(), uris, strict=True) if uri is None}
-        if None in uris
-        else set()
-    )

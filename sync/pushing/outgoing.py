@@ -10,12 +10,14 @@ import numpy as np
 
 from registry.errors import NotFoundError, UsageError, nearest
 from registry.model.collections import CollectionType
-from registry.model.columns import Array, Columns
+from registry.model.columns import Columns
 from registry.model.records import QuantumStatus
 from sync.closure import close_records, keys_of_datasets, merge_keys
 from sync.explain import schema_version
 from sync.manifest import DATASET, UPSTREAM, read_baselines, record_kind
 from sync.plan import DatasetBatch, Note, Outgoing
+from sync.pushing.members import members
+from sync.pushing.provenance import ids_in, quanta_behind
 
 if TYPE_CHECKING:
     from registry.snapshot import Snapshot
@@ -31,6 +33,7 @@ def gather(
     *,
     upstream_id: bytes,
     dataset_types: Sequence[str] = (),
+    where: str = "",
     only_complete: bool = False,
 ) -> Outgoing:
     """Read all that a push of RUNs is about.
@@ -45,6 +48,8 @@ def gather(
         Identity of the repository to push to; baselines count only if they are of that one.
     dataset_types : sequence of str
         Patterns; only datasets of types that match one go. All by default.
+    where : str
+        An expression; only datasets go whose data IDs fulfil it, and the quanta from which these came.
     only_complete : bool
         Whether to leave out RUNs with quanta that did not succeed.
 
@@ -56,18 +61,24 @@ def gather(
     Raises
     ------
     NotFoundError
-        If there is no such collection, or a pattern matches no dataset type.
+        If there is no such collection, a pattern matches no dataset type, or an expression no dataset.
     UsageError
         If one is not a RUN.
+    QueryError
+        If `where` is not understood.
     """
     docs = _docs(staging, runs)
     every = staging.quanta(list(docs), latest=False) if docs else Columns({})
     chosen, notes = _choose(docs, every, only_complete=only_complete)
-    batches = read_batches(staging, chosen, dataset_types)
+    batches = read_batches(staging, chosen, dataset_types, where=where)
+    if where:
+        batches, chosen, notes = _with_some(batches, chosen, notes, where)
     quanta = every.take(np.isin(every["run"], chosen)) if len(chosen) < len(docs) else every
+    inputs, outputs = staging.quantum_inputs(chosen), staging.quantum_outputs(chosen)
+    if where:
+        quanta, inputs, outputs = _behind(batches, quanta, inputs, outputs)
     records = close_records(staging, _record_keys(staging, batches))
-    inputs = staging.quantum_inputs(chosen)
-    used = set(inputs["dataset_id"].tolist())
+    used = ids_in(inputs, "dataset_id")
     fetched = upstream_id in read_baselines(staging, UPSTREAM)
     return Outgoing(
         universe=staging.universe,
@@ -80,15 +91,49 @@ def gather(
         baselines={kind: read_baselines(staging, kind) for kind in map(record_kind, records) if fetched},
         quanta=quanta,
         quantum_inputs=inputs,
-        quantum_outputs=staging.quantum_outputs(chosen),
+        quantum_outputs=outputs,
         fetched_inputs=frozenset(used & read_baselines(staging, DATASET).keys()) if fetched else frozenset(),
         notes=(*notes, *_without_files(batches)),
         marks=staging.run_marks(chosen),
         globs=tuple(dataset_types),
+        where=where,
     )
 
 
-def read_batches(staging: Snapshot, runs: Sequence[str], globs: Sequence[str]) -> tuple[DatasetBatch, ...]:
+def _with_some(
+    batches: Sequence[DatasetBatch], runs: Sequence[str], notes: Sequence[Note], where: str
+) -> tuple[tuple[DatasetBatch, ...], list[str], list[Note]]:
+    """Leave out RUNs of which an expression chooses nothing."""
+    kept = tuple(batch for batch in batches if batch.rows.n_rows)
+    holding = {batch.run for batch in kept}
+    if runs and not holding:
+        raise NotFoundError(
+            f"no dataset of {', '.join(runs)} fulfils {where}",
+            code="no-such-dataset",
+            hint=f"'stage query datasets TYPE -i {runs[0]}' shows what there is.",
+        )
+    empty = [
+        Note("run-left-out", f"run '{run}': none of its datasets fulfils {where}", "")
+        for run in runs
+        if run not in holding
+    ]
+    return kept, [run for run in runs if run in holding], [*notes, *empty]
+
+
+def _behind(
+    batches: Sequence[DatasetBatch], quanta: Columns, inputs: Columns, outputs: Columns
+) -> tuple[Columns, Columns, Columns]:
+    """Keep the quanta from which datasets came, and what these read and made."""
+    chosen = {i for batch in batches for i in batch.rows["id"].tolist()}
+    ids = quanta_behind(chosen, inputs, outputs)
+    named = ((quanta, "id"), (inputs, "quantum_id"), (outputs, "quantum_id"))
+    kept = [rows.take(members(rows[name].tolist(), ids)) if rows.n_rows else rows for rows, name in named]
+    return kept[0], kept[1], kept[2]
+
+
+def read_batches(
+    staging: Snapshot, runs: Sequence[str], globs: Sequence[str], *, where: str = ""
+) -> tuple[DatasetBatch, ...]:
     """Read the datasets of RUNs.
 
     Parameters
@@ -99,6 +144,8 @@ def read_batches(staging: Snapshot, runs: Sequence[str], globs: Sequence[str]) -
         RUN collections.
     globs : sequence of str
         Patterns of dataset types; all by default.
+    where : str
+        An expression that their data IDs fulfil.
 
     Returns
     -------
@@ -124,7 +171,7 @@ def read_batches(staging: Snapshot, runs: Sequence[str], globs: Sequence[str]) -
         if globs and not any(fnmatchcase(name, glob) for glob in globs):
             continue
         found = staging.dataset_type(name)
-        rows = staging.datasets(name, [run], find_first=False, artifacts=True)
+        rows = staging.datasets(name, [run], find_first=False, artifacts=True, where=where)
         out.append(
             DatasetBatch(found, run, rows.select([*found.dimensions.required, "id", *ARTIFACT_COLUMNS]))
         )
@@ -140,24 +187,6 @@ def _without_files(batches: Sequence[DatasetBatch]) -> list[Note]:
     named = ", ".join(f"{n:,} {name}" for name, n in counts.items())
     hint = "What is recorded of them is pushed; that they were ephemeral or unstored is why."
     return [Note("file-removed", f"the files of {named} were removed here", hint)] if counts else []
-
-
-def members(values: Sequence[bytes], of: set[bytes] | frozenset[bytes]) -> Array:
-    """Tell for each value whether it is in a set.
-
-    Parameters
-    ----------
-    values : sequence of bytes
-        The values.
-    of : set of bytes
-        The set.
-
-    Returns
-    -------
-    numpy.ndarray of bool
-        A mask.
-    """
-    return np.fromiter(map(of.__contains__, values), np.bool_, len(values))
 
 
 def _docs(staging: Snapshot, runs: Sequence[str]) -> dict[str, str]:

@@ -13,17 +13,21 @@ from sync.explain import schema_version
 from sync.ledger import has_push
 from sync.lookups import known_collections
 from sync.plan import CampaignInfo, Note, Outgoing, PushPlan
+from sync.pushing.asking import Terms
+from sync.pushing.members import members
+from sync.withdrawals import is_aborted, taken_back
 
 if TYPE_CHECKING:
     from registry.change import Change
     from registry.snapshot import Snapshot
     from sync.repo import Repo
 
-__all__ = ["VERB", "acknowledge", "begin", "note", "settled_plan"]
+__all__ = ["VERB", "acknowledge", "begin", "note", "noted_pushes", "settled_plan"]
 
 VERB = "push"
 _NOTHING: Mapping[str, Any] = {
-    "runs": [], "marks": {}, "upstream": "", "upstream_marks": {}, "dataset_types": [], "datasets": {}, "notes": [],
+    "runs": [], "marks": {}, "upstream": "", "upstream_marks": {}, "dataset_types": [], "where": "", "policies": [],
+    "datasets": {}, "skipped": {}, "notes": [],
 }  # fmt: skip
 
 
@@ -83,7 +87,7 @@ def acknowledge(plan: PushPlan, staging: Repo, upstream: Repo) -> None:
     if not plan.outgoing.marks:
         return
     with upstream.registry.read() as theirs, staging.registry.write() as tx:
-        same = [e for e in _pushes(tx) if e.payload["runs"] == list(plan.runs)]
+        same = [e for e in noted_pushes(tx) if e.payload["runs"] == list(plan.runs)]
         push_id = _settle(plan, tx, theirs) or (same[0].operation if same else new_id())
         journal.note(tx, push_id, VERB, journal.DONE, _payload(plan, plan.upstream_marks))
 
@@ -91,18 +95,29 @@ def acknowledge(plan: PushPlan, staging: Repo, upstream: Repo) -> None:
 def _settle(plan: PushPlan, staging: Change, upstream: Snapshot) -> bytes | None:
     """Acknowledge pushes that were broken off after their commit; return the id of one before it, of the same RUNs."""
     resumed = None
-    for entry in _pushes(staging):
+    for entry in noted_pushes(staging):
         if entry.state == journal.DONE:
             continue
         if has_push(upstream, entry.operation):
             journal.note(staging, entry.operation, VERB, journal.DONE, entry.payload)
-        elif entry.payload["runs"] == list(plan.runs):
+        elif entry.payload["runs"] == list(plan.runs) and not is_aborted(upstream, entry.operation):
             resumed = entry.operation
     return resumed
 
 
-def _pushes(staging: Snapshot) -> list[journal.Entry]:
-    """Return the pushes that staging has noted; what another version did not note of them counts as nothing."""
+def noted_pushes(staging: Snapshot) -> list[journal.Entry]:
+    """Return the pushes that staging has noted; what another version did not note of them counts as nothing.
+
+    Parameters
+    ----------
+    staging : Snapshot
+        Of the staging registry.
+
+    Returns
+    -------
+    list of Entry
+        The latest first.
+    """
     return [replace(e, payload={**_NOTHING, **e.payload}) for e in journal.entries(staging, VERB)]
 
 
@@ -115,11 +130,23 @@ def _payload(plan: PushPlan, upstream_marks: Mapping[str, str] = {}) -> dict[str
         "upstream": outgoing.upstream_id.hex(),
         "upstream_marks": dict(upstream_marks),
         "dataset_types": list(outgoing.globs),
-        "datasets": {
-            run: sum(b.rows.n_rows for b in outgoing.batches if b.run == run) for run in outgoing.runs
-        },
+        "where": outgoing.where,
+        "policies": list(plan.terms.policies.texts),
+        "datasets": {run: _n_going(plan, run) for run in outgoing.runs},
+        "skipped": _skipped(plan),
         "notes": [[n.code, n.what, n.hint] for n in outgoing.notes],
     }
+
+
+def _n_going(plan: PushPlan, run: str) -> int:
+    ids = [batch.rows["id"].tolist() for batch in plan.outgoing.batches if batch.run == run]
+    return sum(map(len, ids)) - sum(int(members(part, plan.left_out).sum()) for part in ids if plan.left_out)
+
+
+def _skipped(plan: PushPlan) -> dict[str, dict[str, int]]:
+    """Return what a push left out: by code, and by kind of thing."""
+    kinds = {kind: {"skipped": c["skipped"]} for kind, c in plan.counts.items() if c.get("skipped")}
+    return {**kinds, "skipped": dict(plan.counts["skipped"])} if "skipped" in plan.counts else {}
 
 
 def settled_plan(
@@ -130,7 +157,9 @@ def settled_plan(
     upstream_id: bytes,
     campaign: CampaignInfo,
     globs: Sequence[str] = (),
+    where: str = "",
     chain: str | None = None,
+    terms: Terms | None = None,
 ) -> PushPlan | None:
     """Return an empty plan if the RUNs were pushed and nothing has happened since.
 
@@ -146,8 +175,12 @@ def settled_plan(
         Who pushes.
     globs : sequence of str
         Patterns of dataset types.
+    where : str
+        An expression that chose datasets.
     chain : str, optional
         The upstream chain that has to hold the RUNs.
+    terms : Terms, optional
+        What becomes of conflicts; it matters where the last push has left something out.
 
     Returns
     -------
@@ -155,8 +188,12 @@ def settled_plan(
         None if rows have to be compared. Otherwise each RUN is marked on both sides as it was when its last push was
         done, and the chain holds it.
     """
-    pushes = _last_pushes(staging, runs, upstream_id, globs)
+    terms = terms or Terms()
+    choice = {"upstream": upstream_id.hex(), "dataset_types": list(globs), "where": where}
+    pushes = _last_pushes(staging, runs, choice, list(terms.policies.texts))
     if not runs or pushes is None:
+        return None
+    if taken_back(upstream, [entry.operation for entry in pushes.values()]):
         return None
     known = known_collections(upstream, [*runs, *([chain] if chain else ())])
     if any(run not in known for run in runs):
@@ -168,22 +205,39 @@ def settled_plan(
             return None
     notes = {tuple(note) for entry in pushes.values() for note in entry.payload["notes"]}
     n_same = sum(pushes[run].payload["datasets"][run] for run in runs)
-    return _nothing(staging, runs, upstream_id, campaign, chain=chain, n_same=n_same, notes=sorted(notes))
+    counts = {"run": {"new": 0, "same": len(runs)}, "dataset": {"new": 0, "same": n_same}}
+    for entry in {entry.operation: entry for entry in pushes.values()}.values():
+        _add(counts, entry.payload["skipped"])
+    plan = _nothing(staging, runs, upstream_id, campaign, chain=chain, counts=counts, notes=sorted(notes))
+    return replace(plan, terms=terms)
+
+
+def _add(counts: dict[str, dict[str, int]], more: Mapping[str, Mapping[str, int]]) -> None:
+    for kind, classes in more.items():
+        tally = counts.setdefault(kind, {})
+        for cls, n in classes.items():
+            tally[cls] = tally.get(cls, 0) + n
 
 
 def _last_pushes(
-    staging: Snapshot, runs: Sequence[str], upstream_id: bytes, globs: Sequence[str]
+    staging: Snapshot, runs: Sequence[str], choice: Mapping[str, Any], policies: Sequence[str]
 ) -> dict[str, journal.Entry] | None:
-    """Return the last push of each RUN if it was done, was of the same choice, and went to the same upstream."""
+    """Return the last push of each RUN if it was done, was of the same choice, and went to the same upstream.
+
+    One that left something out counts for all that it was about, and under the same policies.
+    """
     last: dict[str, journal.Entry] = {}
-    for entry in _pushes(staging):
+    for entry in noted_pushes(staging):
         for run in entry.payload["runs"]:
             last.setdefault(run, entry)
     for run in runs:
         found = last.get(run)
         if found is None or found.state != journal.DONE:
             return None
-        if (found.payload["upstream"], found.payload["dataset_types"]) != (upstream_id.hex(), list(globs)):
+        noted = found.payload
+        if any(noted[name] != value for name, value in choice.items()):
+            return None
+        if noted["skipped"] and (noted["policies"] != policies or not set(noted["runs"]) <= set(runs)):
             return None
     return {run: last[run] for run in runs}
 
@@ -195,7 +249,7 @@ def _nothing(
     campaign: CampaignInfo,
     *,
     chain: str | None,
-    n_same: int,
+    counts: Mapping[str, Mapping[str, int]],
     notes: Sequence[tuple[str, ...]],
 ) -> PushPlan:
     none = Columns({})
@@ -207,6 +261,5 @@ def _nothing(
     return PushPlan(
         outgoing=outgoing, campaign=campaign, chain_name=chain, register_dataset_types=False, new_runs=(),
         new_types=(), new_records={}, new_datasets=(), new_artifacts=(), new_quanta=none, new_inputs=none,
-        new_outputs=none, chain=None, warnings=outgoing.notes,
-        counts={"run": {"new": 0, "same": len(runs)}, "dataset": {"new": 0, "same": n_same}},
+        new_outputs=none, chain=None, warnings=outgoing.notes, counts=counts,
     )  # fmt: skip

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from registry.errors import IntegrityError, NotFoundError, StageError
-from registry.model.columns import Columns
+from registry.model.columns import Array, Columns
 from sync.filesystem import files
-from sync.found import Failure, Task, in_words, place
+from sync.found import Failure, Task, below, in_words, place, sizes_there
 
 if TYPE_CHECKING:
     from sync.plan import Outgoing
@@ -48,6 +48,8 @@ def written_until(outgoing: Outgoing) -> int:
     """
     if not outgoing.quanta.n_rows:
         return 0
+    if outgoing.quanta["finished_ns"].dtype.kind == "i":  # none is missing
+        return int(outgoing.quanta["finished_ns"].max())
     return max((t for t in outgoing.quanta["finished_ns"].tolist() if isinstance(t, int)), default=0)
 
 
@@ -59,10 +61,10 @@ def check_sources(artifacts: Columns, root: str, *, written_ns: int) -> None:
     artifacts : Columns
         ``uri`` (relative), ``size``, ``checksum``.
     root : str
-        Where they are. Only what is on a local file system is looked at; elsewhere the transfer finds out.
+        Where they are.
     written_ns : int
-        When the last of them was written. The bytes of a file that was touched later are compared with its checksum;
-        of others only the size.
+        When the last of them was written. The bytes of a local file that was touched later are compared with its
+        checksum; of others only the size. A store is asked for a list, since a question a file would cost a journey each.
 
     Raises
     ------
@@ -71,12 +73,31 @@ def check_sources(artifacts: Columns, root: str, *, written_ns: int) -> None:
     IntegrityError
         If one has been changed; names each.
     """
-    if files.local_path(root) is None:
-        return
-    tasks = place(artifacts, root, root)
-    failures = [f for f in (_judge(task, written_ns) for task in tasks) if f is not None]
+    path = files.local_text(root)
+    if path is None:
+        failures = _judge_far(place(artifacts, root, root), root)
+    else:
+        doubtful = _doubtful(artifacts, path, written_ns)
+        suspects = place(artifacts.take(doubtful), root, root) if len(doubtful) else ()
+        failures = [f for f in (_judge(task, written_ns) for task in suspects) if f is not None]
     if failures:
-        raise refused_sources(failures, len(tasks))
+        raise refused_sources(failures, artifacts.n_rows)
+
+
+def _doubtful(artifacts: Columns, root: str, written_ns: int) -> Array:
+    """Return which artifacts are not plainly as they were recorded: missing, of another size, or touched since."""
+    stat = os.stat
+    out = []
+    places = below(root, artifacts["uri"].tolist())
+    for i, (where, size) in enumerate(zip(places, artifacts["size"].tolist(), strict=True)):
+        try:
+            found = stat(where)
+        except OSError:
+            out.append(i)
+            continue
+        if found.st_size != size or found.st_mtime_ns > written_ns:
+            out.append(i)
+    return np.array(out, dtype=np.intp)
 
 
 def _judge(task: Task, written_ns: int) -> Failure | None:
@@ -92,6 +113,18 @@ def _judge(task: Task, written_ns: int) -> Failure | None:
     if checksum and found.st_mtime_ns > written_ns and files.checksum(path)[1] != checksum:
         return Failure(uri, CHANGED, in_words(size, checksum), in_words(*files.checksum(path)))
     return None
+
+
+def _judge_far(tasks: Sequence[Task], root: str) -> list[Failure]:
+    there = sizes_there([task[0] for task in tasks], root)
+    out = []
+    for uri, where, _, size, checksum in tasks:
+        found = there.get(uri)
+        if found is None:
+            out.append(Failure(uri, MISSING, in_words(size, checksum), f"nothing at {files.redact(where)}"))
+        elif found != size:
+            out.append(Failure(uri, CHANGED, in_words(size, checksum), in_words(found, "")))
+    return out
 
 
 def refused_sources(failures: Sequence[Failure], total: int) -> StageError:

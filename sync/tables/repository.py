@@ -179,6 +179,7 @@ def create_from_table(
     mode: TransferMode = "copy",
     registry_url: str | None = None,
     datastore_root: files.Uri | None = None,
+    shared: str | None = None,
 ) -> Repo:
     """Make the repository that a table describes: all of it, or nothing.
 
@@ -196,6 +197,8 @@ def create_from_table(
         The database; SQLite in `root` by default.
     datastore_root : str or path, optional
         Where the files go.
+    shared : str, optional
+        A group that shares it, as for `sync.repo.Repo.create`.
 
     Returns
     -------
@@ -220,7 +223,7 @@ def create_from_table(
             f"{twice} is named by several datasets and cannot be moved to each", code="file-twice",
             hint="Choose another --mode.",
         )  # fmt: skip
-    with removed_on_failure(root, plan.universe, registry_url, datastore_root) as repo:
+    with removed_on_failure(root, plan.universe, registry_url, datastore_root, shared) as repo:
         with repo.registry.write() as change:
             for element, rows in plan.records.items():
                 change.insert_records(element, rows)

@@ -1,0 +1,1 @@
+"""Deciding what a pull does, kind by kind."""
