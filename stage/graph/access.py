@@ -5,11 +5,14 @@ Each hands over single rows; the views of `stage.graph.quantum` are made here, o
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import repeat
+from itertools import groupby, islice, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from registry.errors import NotFoundError, nearest
 from stage.graph.file.scrutiny import reading
@@ -25,6 +28,7 @@ from stage.graph.layout import (
     TypeLayout,
 )
 from stage.graph.quantum import PlannedDataset, Quantum
+from stage.graph.records import RecordSource
 from stage.pipeline.resources import Resources
 from sync.paths import artifact_stem
 
@@ -34,8 +38,13 @@ if TYPE_CHECKING:
 
 __all__ = ["QuantumSource"]
 
+_AT_ONCE = 64
+"""Quanta that are read together where many are asked for."""
+_DATASETS_AT_ONCE = 1 << 12
+"""So many datasets of theirs are."""
 
-class QuantumSource(ABC):
+
+class QuantumSource(RecordSource):
     """Rows of a graph, one at a time."""
 
     @property
@@ -64,10 +73,6 @@ class QuantumSource(ABC):
     @abstractmethod
     def _found_rows(self, index: int, rows: Any) -> Sequence[tuple[Any, ...] | None] | None:
         """Return `FOUND_COLUMNS` of some datasets of one type; None for a type without such."""
-
-    @abstractmethod
-    def _record_row(self, element: str, key: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        """Return the record with that key; None if it is not held."""
 
     @abstractmethod
     def _quantum_origin(self, task: int, row: int) -> tuple[int, int] | None:
@@ -172,10 +177,22 @@ class QuantumSource(ABC):
             if connection.has_edges:
                 found = self._taken(connection, edges[connection.name])
                 (inputs if connection.is_input else outputs)[connection.name] = found
+        return self._quantum_with(place, int(ordinal), values, inputs, outputs)
+
+    def _quantum_with(
+        self,
+        place: int,
+        ordinal: int,
+        values: tuple[Any, ...],
+        inputs: dict[str, list[PlannedDataset]],
+        outputs: dict[str, list[PlannedDataset]],
+    ) -> Quantum:
+        task = self.layout.tasks[place]
         data_id = dict(zip(task.dimensions, values, strict=True))
-        origin, number = self._quantum_origin(place, row) or (-1, int(ordinal))
+        row = self.layout.locate_quantum(ordinal)[1]
+        origin, number = self._quantum_origin(place, row) or (-1, ordinal)
         quantum_id = self._ids.one(QUANTUM_IDS + number, origin)
-        return Quantum(int(ordinal), quantum_id, task.label, data_id, inputs, outputs, self)
+        return Quantum(ordinal, quantum_id, task.label, data_id, inputs, outputs, self)
 
     def resources(self, ordinal: int) -> Resources:
         """Return what one quantum needs of a machine.
@@ -207,8 +224,37 @@ class QuantumSource(ABC):
         Quantum
             In the order asked for.
         """
-        for ordinal in ordinals:
-            yield self.quantum(int(ordinal))
+        for first in range(0, len(ordinals), _AT_ONCE):
+            wanted = [int(o) for o in ordinals[first : first + _AT_ONCE]]
+            if not 0 <= min(wanted) <= max(wanted) < self.n_quanta:
+                yield from map(self.quantum, wanted)
+                continue
+            for place, some in groupby(wanted, lambda o: self.layout.locate_quantum(o)[0]):
+                yield from self._quanta_of(place, list(some))
+
+    def _quanta_of(self, place: int, ordinals: Sequence[int]) -> list[Quantum]:
+        """Return quanta of one task: their datasets are looked up together, unless they are very many."""
+        rows = [self._task_row(place, self.layout.locate_quantum(o)[1]) for o in ordinals]
+        sizes = np.cumsum([sum(map(len, edges.values())) for _, edges in rows]) // _DATASETS_AT_ONCE
+        found: list[Quantum] = []
+        for _, some in groupby(zip(sizes.tolist(), ordinals, rows, strict=True), itemgetter(0)):
+            _, numbers, part = zip(*some, strict=True)
+            found += self._quanta_with(place, numbers, part)
+        return found
+
+    def _quanta_with(
+        self, place: int, ordinals: Sequence[int], rows: Sequence[tuple[tuple[Any, ...], dict[str, Any]]]
+    ) -> Iterator[Quantum]:
+        inputs: list[dict[str, list[PlannedDataset]]] = [{} for _ in ordinals]
+        outputs: list[dict[str, list[PlannedDataset]]] = [{} for _ in ordinals]
+        for connection in self.layout.tasks[place].connections:
+            if connection.has_edges:
+                lists = [edges[connection.name] for _, edges in rows]
+                found = iter(self._taken(connection, np.concatenate(lists)))
+                for some, datasets in zip(lists, inputs if connection.is_input else outputs, strict=True):
+                    datasets[connection.name] = list(islice(found, len(some)))
+        for ordinal, (values, _), read, written in zip(ordinals, rows, inputs, outputs, strict=True):
+            yield self._quantum_with(place, ordinal, values, read, written)
 
     def planned(self, dataset_type: str, rows: Sequence[int] | Any) -> list[PlannedDataset]:
         """Return some datasets of one type.
@@ -329,71 +375,3 @@ class QuantumSource(ABC):
         if PACKAGES not in self.layout.type_index or not self._n_rows(PACKAGES):
             return None
         return self.planned(PACKAGES, [0])[0]
-
-    def record(self, element: str, data_id: Mapping[str, Any]) -> dict[str, Any]:
-        """Return one dimension record.
-
-        Parameters
-        ----------
-        element : str
-            Name of a dimension or a relation.
-        data_id : mapping
-            Values of dimensions that fix it, directly or through what they imply.
-
-        Returns
-        -------
-        dict
-            Column to value.
-
-        Raises
-        ------
-        NotFoundError
-            If the graph does not hold it.
-        """
-        definition = self.universe.element(element)
-        known = dict(data_id)
-        if any(n not in known for n in definition.required):
-            known = self._implied(known)
-        if all(n in known for n in definition.required):
-            row = self._record_row(element, tuple(known[n] for n in definition.required))
-            if row is not None:
-                return dict(zip(definition.record_columns, row, strict=True))
-        shown = ", ".join(f"{k}={v}" for k, v in data_id.items())
-        raise NotFoundError(f"the graph holds no record of {element} for {shown}", code="unknown-record")
-
-    def records_of(self, data_id: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Return the records of all elements that a data ID fixes.
-
-        Parameters
-        ----------
-        data_id : mapping
-            Values of dimensions.
-
-        Returns
-        -------
-        dict
-            Element name to record; elements of which nothing is held are absent.
-        """
-        known = self._implied(dict(data_id))
-        out: dict[str, dict[str, Any]] = {}
-        for element in self.universe.group(data_id).elements:
-            if all(n in known for n in element.required):
-                row = self._record_row(element.name, tuple(known[n] for n in element.required))
-                if row is not None:
-                    out[element.name] = dict(zip(element.record_columns, row, strict=True))
-        return out
-
-    def _implied(self, known: dict[str, Any]) -> dict[str, Any]:
-        """Return `known` with the values of all dimensions that follow from it."""
-        todo = list(known)
-        while todo:
-            element = self.universe.elements.get(todo.pop())
-            if element is None or not element.implied or any(n not in known for n in element.required):
-                continue
-            row = self._record_row(element.name, tuple(known[n] for n in element.required))
-            if row is not None:
-                columns = dict(zip(element.record_columns, row, strict=True))
-                new = [n for n in element.implied if n not in known]
-                known.update({n: columns[n] for n in new})
-                todo += new
-        return known

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -283,6 +282,8 @@ class Config(BaseModel):
         path : Path or str
             A local file; replaced if there is one.
         """
+        import yaml
+
         Path(path).write_text(yaml.safe_dump(self.to_document(), sort_keys=False), encoding="utf-8")
 
     @classmethod

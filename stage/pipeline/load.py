@@ -188,7 +188,8 @@ class _Reader:
             )
         found = PipelineDefinition(
             description=typed(doc, "description", str, self.path) or base.description,
-            instrument=typed(doc, "instrument", str, self.path) or base.instrument,
+            instrument=typed(doc, "instrument", str, self.path)
+            or (None if "instrument" in doc else base.instrument),
             instruments=base.instruments,
             parameters={**base.parameters, **typed(doc, "parameters", dict, self.path)},
             tasks=tasks,
@@ -252,7 +253,7 @@ class _Reader:
                 part,
                 description="",
                 parameters={**out.parameters, **part.parameters},
-                instrument=common_instrument(out, part, is_decided=bool(self.document.get("instrument"))),
+                instrument=common_instrument(out, part, is_decided="instrument" in self.document),
                 instruments=tuple(dict.fromkeys((*out.instruments, *part.instruments))),
                 tasks={**out.tasks, **part.tasks},
                 subsets={**out.subsets, **part.subsets},

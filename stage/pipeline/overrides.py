@@ -6,12 +6,14 @@ import ast
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from registry.errors import NotFoundError, PipelineError, StorageError
+
+if TYPE_CHECKING:
+    import yaml
 
 __all__ = [
     "Setting",
@@ -83,8 +85,10 @@ def parse_value(text: str) -> Any:
     object
         A number, string, bool, list, mapping or None; the text itself if it is not YAML.
     """
+    import yaml  # a job that is given no settings needs none of it
+
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        return yaml.load(text, Loader=_loader())  # noqa: S506 - a subclass of SafeLoader
     except yaml.YAMLError:
         return text
 
@@ -116,19 +120,24 @@ def nested(changes: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key written twice: the first would be lost silently."""
+@cache
+def _loader() -> type[yaml.SafeLoader]:
+    """Return a safe loader that refuses a key written twice: the first would be lost silently."""
+    import yaml
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key '{key.value}' is written twice", key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                    if key.value in seen:
+                        raise yaml.constructor.ConstructorError(
+                            None, None, f"key '{key.value}' is written twice", key.start_mark
+                        )
+                    seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 _seen: ContextVar[list[str] | None] = ContextVar("seen", default=None)
@@ -183,8 +192,10 @@ def read_yaml(text: str, where: str) -> Any:
     PipelineError
         If it is not YAML; names file and line.
     """
+    import yaml
+
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        return yaml.load(text, Loader=_loader())  # noqa: S506 - a subclass of SafeLoader
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         line = f":{mark.line + 1}" if mark else ""

@@ -257,6 +257,12 @@ def check_lookups(owner: str, task_class: type[Task], connections: Connections) 
         If a prerequisite names one that neither the class nor its module has.
     """
     for c in connections.by_role("prerequisite"):
+        if not isinstance(c.lookup, str):  # the function itself could not be named in a graph
+            raise PipelineError(
+                f"{owner}: '{c.name}' is looked up by {c.lookup!r}, and not by the name of a function",
+                code="unknown-lookup",
+                hint="Write the name, as lookup='nearest', of a function of the module or a static method of the task.",
+            )
         if c.lookup and lookup_of(task_class, c.lookup) is None:
             names = [*vars(task_class), *vars(sys.modules[task_class.__module__])]
             raise PipelineError(

@@ -30,6 +30,7 @@ def draw(
     format: str,  # noqa: A002 - the option's name
     *,
     status: Mapping[int, str] | None = None,
+    task_status: Mapping[str, Mapping[str, int]] | None = None,
     max_nodes: int = 200,
     title: str = "",
 ) -> str:
@@ -44,6 +45,8 @@ def draw(
     status : mapping of int to str, optional
         What became of quanta, by ordinal: ``done``, ``running``, ``failed``, ``blocked``, ``pending``, ``skipped``
         or ``no work``; those that are not in it are pending. Without it no status is shown.
+    task_status : mapping of str to mapping, optional
+        Of a pipeline: task to status to number of quanta.
     max_nodes : int, optional
         A graph with more quanta and datasets than these is drawn task by task, with counts.
     title : str, optional
@@ -65,16 +68,15 @@ def draw(
         raise UsageError(
             f"no form of picture '{format}'", code="unknown-format", hint=nearest(format, FORMATS)
         )
-    return FORMATS[format](_drawing(subject, status, max_nodes, title))
+    if not isinstance(subject, QuantumSource):
+        heading = title or subject.description.split("\n")[0] or "Pipeline"
+        return FORMATS[format](of_nodes(subject.nodes, heading, task_status))
+    return FORMATS[format](_of_graph(subject, status, max_nodes))
 
 
-def _drawing(
-    subject: QuantumGraph | GraphFile | Pipeline, status: Mapping[int, str] | None, max_nodes: int, title: str
-) -> Drawing:
+def _of_graph(subject: QuantumGraph | GraphFile, status: Mapping[int, str] | None, max_nodes: int) -> Drawing:
     from stage.graph.file.reader import GraphFile
 
-    if not isinstance(subject, QuantumSource):
-        return of_nodes(subject.nodes, title or subject.description.split("\n")[0] or "Pipeline")
     shown = shown_types(subject)
     n_nodes = subject.n_quanta + sum(t.n_datasets for t in subject.layout.types if t.name in shown)
     if n_nodes > max_nodes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stage.graph.drawing.model import Box, Drawing, Link, printable, standing, status_of
-from stage.graph.layout import INIT_INPUT_ROLES, INPUT_ROLES, OUTPUT_ROLES
+from stage.graph.layout import INIT_INPUT_ROLES, INPUT_ROLES, OUTPUT_ROLES, TaskLayout, TypeLayout
 
 if TYPE_CHECKING:
     from stage.graph.access import QuantumSource
@@ -65,7 +65,9 @@ def _dimension_text(names: Sequence[str]) -> str:
     return ", ".join(names) or "no dimensions"
 
 
-def of_nodes(nodes: Sequence[TaskNode], title: str) -> Drawing:
+def of_nodes(
+    nodes: Sequence[TaskNode], title: str, status: Mapping[str, Mapping[str, int]] | None = None
+) -> Drawing:
     """Draw a pipeline: its tasks, and the dataset types between them.
 
     Parameters
@@ -74,6 +76,8 @@ def of_nodes(nodes: Sequence[TaskNode], title: str) -> Drawing:
         Producers before consumers.
     title : str
         What it is called.
+    status : mapping of str to mapping, optional
+        Task to status to number of quanta.
 
     Returns
     -------
@@ -92,7 +96,14 @@ def of_nodes(nodes: Sequence[TaskNode], title: str) -> Drawing:
             types.setdefault(c.dataset_type, Box(sketch.type_key(c.dataset_type), "dataset", lines, "", role))
     for i, node in enumerate(nodes):
         lines = (printable(node.label), _dimension_text(node.dimensions))
-        sketch.add_task(Box(f"t{i}", "task", lines), _connections(node.connections, read), types)
+        word, text = "", ""
+        if status is not None:
+            counts = Counter[str]()
+            for name, n in status.get(node.label, {}).items():
+                counts[status_of(name)] += n
+            word, text = standing(counts)
+        box = Box(f"t{i}", "task", (*lines, text) if text else lines, word)
+        sketch.add_task(box, _connections(node.connections, read), types)
     return Drawing(printable(title), (), tuple(sketch.boxes.values()), tuple(sketch.links.values()))
 
 
@@ -140,18 +151,18 @@ def collapsed(graph: QuantumSource, status: Mapping[int, str] | None = None) -> 
     Drawing
         A box a task with its number of quanta, a box a dataset type with its number of datasets.
     """
-    layout, sketch = graph.layout, _Sketch()
+    layout, sketch, declared = graph.layout, _Sketch(), _declared(graph)
     read = _read([t.connections for t in layout.tasks])
     types = {
         t.name: Box(
-            sketch.type_key(t.name), "dataset", (printable(t.name), f"{t.n_datasets:,} · {_dimension_text(t.dimensions)}"),
+            sketch.type_key(t.name), "dataset", (printable(t.name), f"{t.n_datasets:,} · {_dimension_text(declared(t))}"),
             "", t.role,
         )
         for t in layout.types
     }  # fmt: skip
     counts = _by_task(graph, status) if status is not None else None
     for i, task in enumerate(layout.tasks):
-        lines = [printable(task.label), f"{task.n_quanta:,} · {_dimension_text(task.dimensions)}"]
+        lines = [printable(task.label), f"{task.n_quanta:,} · {_dimension_text(declared(task))}"]
         word = ""
         if counts is not None:
             word, text = standing(counts[i])
@@ -160,6 +171,18 @@ def collapsed(graph: QuantumSource, status: Mapping[int, str] | None = None) -> 
         sketch.add_task(box, _connections(task.connections, read), types)
     title, notes = _title(graph)
     return Drawing(title, tuple(notes), tuple(sketch.boxes.values()), tuple(sketch.links.values()))
+
+
+def _declared(graph: QuantumSource) -> Callable[[TaskLayout | TypeLayout], Sequence[str]]:
+    """Return what gives dimensions in the order in which the pipeline has them; a graph's own is the universe's."""
+    tasks = {node.label: node.dimensions for node in graph.tasks}
+    types = {c.dataset_type: c.dimensions for node in reversed(graph.tasks) for c in node.connections}
+
+    def dimensions(of: TaskLayout | TypeLayout) -> Sequence[str]:
+        told = tasks[of.label] if isinstance(of, TaskLayout) else types.get(of.name, ())
+        return told if set(told) == set(of.dimensions) else of.dimensions
+
+    return dimensions
 
 
 def _by_task(graph: QuantumSource, status: Mapping[int, str]) -> list[Counter[str]]:

@@ -186,6 +186,10 @@ class GraphFile(QuantumSource):
         with reading(self._name, "directory"):
             return super().quantum(ordinal)
 
+    def _quanta_of(self, place: int, ordinals: Sequence[int]) -> list[Quantum]:
+        with reading(self._name, "directory"):
+            return super()._quanta_of(place, ordinals)
+
     def planned(self, dataset_type: str, rows: Sequence[int] | Any) -> list[PlannedDataset]:
         """Return some datasets of one type.
 
