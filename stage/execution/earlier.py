@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from registry.errors import IntegrityError, NotFoundError, StageError
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
     from stage.graph.quantum import PlannedDataset, Quantum
     from sync.datastore import Datastore
 
-__all__ = ["Earlier", "find_earlier", "has_all", "iso_text", "let_go", "put_back", "set_aside", "stored_text"]
+__all__ = [
+    "Earlier",
+    "find_earlier",
+    "has_all",
+    "iso_text",
+    "let_go",
+    "put_back",
+    "read_earlier",
+    "set_aside",
+    "stored_text",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,7 +62,14 @@ def iso_text(time_ns: int) -> str:
     str
         ISO 8601, cut off after microseconds.
     """
-    return (_EPOCH + timedelta(microseconds=time_ns // 1000)).isoformat(timespec="microseconds")
+    second, rest = divmod(time_ns // 1000, 1_000_000)
+    return f"{_second_text(second)}.{rest:06d}+00:00"
+
+
+@lru_cache(maxsize=8)
+def _second_text(second: int) -> str:
+    """Return a second as text; many quanta begin and end in it."""
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[: len("2026-01-01T00:00:00")]
 
 
 def stored_text(quantum: Quantum, written: Mapping[int, StoredArtifact]) -> dict[str, list[Any]]:
@@ -97,14 +115,34 @@ def find_earlier(quantum: Quantum, store: Datastore) -> Earlier | None:
     if not store.exists(uri):
         if not store.exists(_aside(uri)):
             return None
-        if (before := _read(quantum, store, _aside(uri))) is not None:
+        if (before := read_earlier(quantum, store, _aside(uri))) is not None:
             put_back(before, store)
-    outcome = _read(quantum, store, uri)
+    outcome = read_earlier(quantum, store, uri)
     return Earlier(outcome, has_all(outcome, store)) if outcome is not None else None
 
 
-def _read(quantum: Quantum, store: Datastore, uri: str) -> QuantumOutcome | None:
-    """Read what became of a quantum from its metadata; what nobody can read makes nothing complete."""
+def read_earlier(quantum: Quantum, store: Datastore, uri: str) -> QuantumOutcome | None:
+    """Read what became of a quantum from its metadata; what nobody can read makes nothing complete.
+
+    Parameters
+    ----------
+    quantum : Quantum
+        Which.
+    store : Datastore
+        Where its outputs are.
+    uri : str
+        Where its metadata are, relative to the store's root.
+
+    Returns
+    -------
+    QuantumOutcome or None
+        None if it is not complete. Nothing is written, and other files of it are not looked for.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    """
     planned = quantum.outputs[METADATA][0]
     data = files.read_bytes(store.locate(uri))
     try:

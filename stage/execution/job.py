@@ -132,7 +132,7 @@ def execute_job(
         wrap=wrap,
     )
     runner = QuantumRunner(settings)
-    graph = runner.graph
+    graph = runner.file
     chosen = sorted({int(o) for o in ordinals})
     indptr, indices = _dependencies(graph, chosen)
     record = RecordFile(graph.header.id, graph.header.output_run, job, ())

@@ -84,6 +84,7 @@ class LimitedRepo:
             for d in quantum.outputs.get(c.name, ())
         }
         self._scratch = ""
+        self._held = contextlib.ExitStack()
         self.workspace = Workspace()
         self._standing: dict[int, StoredArtifact] = {}
         self.read: dict[int, None] = {}
@@ -93,6 +94,7 @@ class LimitedRepo:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._held.close()
         if self._scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -213,7 +215,7 @@ class LimitedRepo:
             directory.mkdir(exist_ok=True)
             return str(directory)
         found = self._input(ref)
-        uri = self._store.locate(artifact_of(found).uri)
+        uri = self._held.enter_context(self._store.reading(artifact_of(found)))
         self.read[found.ordinal] = None
         local = files.local_path(uri)
         if local is None:
@@ -248,7 +250,7 @@ class LimitedRepo:
             Whether it is.
         """
         planned = self._outputs.get(ref.ordinal) or self._input(ref)
-        return planned.uri is not None and self._store.exists(planned.uri)
+        return planned.uri is not None and self._store.has(planned.uri)
 
     @property
     def scratch(self) -> Path:

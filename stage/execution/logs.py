@@ -13,7 +13,7 @@ from typing import TextIO
 
 from stage.execution.kept import DEFAULT_LIMIT, KeptText
 
-__all__ = ["OutputCapture", "QuantumLog"]
+__all__ = ["OutputCapture", "QuantumLog", "level_lowered"]
 
 _LONG_LINE = 1 << 16
 """So much without an end of line is taken as a line."""
@@ -44,6 +44,34 @@ class _Lines(logging.Formatter):
 
 
 _LINES = _Lines()
+
+
+@contextlib.contextmanager
+def level_lowered(level: str | int) -> Iterator[logging.Logger]:
+    """Let all loggers of this process pass on records of some level while the context lasts.
+
+    Parameters
+    ----------
+    level : str or int
+        The lowest that is wanted.
+
+    Yields
+    ------
+    logging.Logger
+        The root of all loggers.
+    """
+    root = logging.getLogger()
+    before = root.level
+    number = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
+    wanted = min(before, number) if before else number
+    # Setting a level empties caches of all loggers, so it is not done for nothing.
+    if wanted != before:
+        root.setLevel(wanted)
+    try:
+        yield root
+    finally:
+        if wanted != before:
+            root.setLevel(before)
 
 
 class QuantumLog(logging.Handler):
@@ -125,19 +153,12 @@ class QuantumLog(logging.Handler):
         None
             Nothing.
         """
-        root = logging.getLogger()
-        before = root.level
-        wanted = min(before, self.level) if before else self.level
-        root.addHandler(self)
-        # Setting a level empties caches of all loggers, so it is not done for nothing.
-        if wanted != before:
-            root.setLevel(wanted)
-        try:
-            yield
-        finally:
-            if wanted != before:
-                root.setLevel(before)
-            root.removeHandler(self)
+        with level_lowered(self.level) as root:
+            root.addHandler(self)
+            try:
+                yield
+            finally:
+                root.removeHandler(self)
 
     def close(self) -> None:
         """Close the file."""

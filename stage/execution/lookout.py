@@ -67,7 +67,7 @@ class Lookout:
             for d in refs:
                 if d.ordinal in known or d.uri is None or self._graph.is_found(d):
                     continue
-                if self._store.exists(d.uri):
+                if self._store.has(d.uri):
                     continue
                 if self._makers[d.ordinal] < 0:
                     return Missing(
@@ -75,10 +75,10 @@ class Lookout:
                     )
                 maker = self._graph.quantum(int(self._makers[d.ordinal]))
                 accounts = maker.outputs[METADATA][0].uri
-                if accounts is None or not self._store.exists(accounts):
+                if accounts is None or not self._store.has(accounts):
                     return Missing((), f"{d.dataset_type} is not there, and {maker} is not complete")
                 # It may have come to its end between the two looks.
-                if self._store.exists(d.uri):
+                if self._store.has(d.uri):
                     continue
                 # Only what was never made counts as absent; what was made and removed has to be made again.
                 before = find_earlier(maker, self._store)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sync.filesystem.files import Uri
     from sync.repo import Repo
 
-__all__ = ["MergeResult", "merge_records"]
+__all__ = ["MergeResult", "check_graph", "merge_outcomes", "merge_records", "rank"]
 
 _BATCH = 5000
 
@@ -79,11 +79,46 @@ def merge_records(staging: Repo, graph: QuantumGraph, record_uris: Sequence[Uri]
     """
     records = load_all(record_uris)
     for uri, record in records:
-        _check_graph(uri, record, graph)
-    outcomes = _each_once([o for _, r in records for o in r.outcomes])
+        check_graph(uri, record, graph)
+    merged = merge_outcomes(staging, graph, [o for _, r in records for o in r.outcomes])
+    return replace(merged, n_records=len(records))
+
+
+def merge_outcomes(
+    staging: Repo,
+    graph: QuantumGraph,
+    outcomes: Sequence[QuantumOutcome],
+    sizes: Mapping[str, int] | None = None,
+) -> MergeResult:
+    """Record in staging what became of quanta; again and in any order with the same result.
+
+    Parameters
+    ----------
+    staging : Repo
+        Writable; the graph's run is prepared there.
+    graph : QuantumGraph
+        The graph that was run.
+    outcomes : sequence of QuantumOutcome
+        What became of them, some perhaps more than once.
+    sizes : mapping of str to int, optional
+        The files that are there, relative to the datastore's root, with their bytes; each is looked for by default.
+
+    Returns
+    -------
+    MergeResult
+        What was merged.
+
+    Raises
+    ------
+    NotFoundError
+        If an output that one names is not there.
+    IntegrityError
+        If an output has not the size that was recorded. In both cases nothing has changed.
+    """
+    outcomes = _each_once(outcomes)
     new, outdone = _not_recorded(staging, graph, outcomes)
     for outcome in new:
-        _check_artifacts(staging, graph, outcome)
+        _check_artifacts(staging, graph, outcome, sizes)
     discoveries = Discoveries(graph, staging.datastore)
     found = [o for o in new if discoveries.has(o)]
     new = [o for o in new if not discoveries.has(o)]
@@ -95,7 +130,7 @@ def merge_records(staging: Repo, graph: QuantumGraph, record_uris: Sequence[Uri]
     became = {(o.ordinal, o.attempt): o.status for o in [*outcomes, *new]}
     statuses = list(became.values())
     return MergeResult(
-        len(records),
+        0,
         len(outcomes),
         len(new) + len(outdone),
         sum(len(o.artifacts) for o in new),
@@ -103,7 +138,25 @@ def merge_records(staging: Repo, graph: QuantumGraph, record_uris: Sequence[Uri]
     )
 
 
-def _check_graph(uri: str, record: RecordFile, graph: QuantumGraph) -> None:
+def check_graph(uri: str, record: RecordFile, graph: QuantumGraph) -> None:
+    """Refuse a record file of another graph.
+
+    Parameters
+    ----------
+    uri : str
+        Where it is.
+    record : RecordFile
+        What it holds.
+    graph : QuantumGraph
+        The graph.
+
+    Raises
+    ------
+    ConflictError
+        If it is of another one; names both.
+    IntegrityError
+        If it names what the graph does not have.
+    """
     if record.graph_id != graph.id:
         raise ConflictError(
             f"record file {uri} is of graph {id_text(record.graph_id)} (run '{record.run}'), "
@@ -117,8 +170,19 @@ def _check_graph(uri: str, record: RecordFile, graph: QuantumGraph) -> None:
         raise IntegrityError(f"record file {uri} names a quantum or dataset {bad[0]} that the graph lacks")
 
 
-def _rank(outcome: QuantumOutcome) -> tuple[bool, int, int]:
-    """Order outcomes of one quantum: what is complete stands above all else, then what came later."""
+def rank(outcome: QuantumOutcome) -> tuple[bool, int, int]:
+    """Order outcomes of one quantum: what is complete stands above all else, then what came later.
+
+    Parameters
+    ----------
+    outcome : QuantumOutcome
+        One of them.
+
+    Returns
+    -------
+    tuple
+        To compare with another's.
+    """
     return outcome.status in QuantumStatus.COMPLETE, outcome.attempt, outcome.finished_ns
 
 
@@ -127,7 +191,7 @@ def _each_once(outcomes: Sequence[QuantumOutcome]) -> list[QuantumOutcome]:
     best: dict[tuple[int, int], QuantumOutcome] = {}
     for outcome in outcomes:
         key = (outcome.ordinal, outcome.attempt)
-        if key not in best or _rank(outcome) > _rank(best[key]):
+        if key not in best or rank(outcome) > rank(best[key]):
             best[key] = outcome
     return [best[key] for key in sorted(best)]
 
@@ -145,19 +209,20 @@ def _not_recorded(
         held[quantum, attempt] = (status in QuantumStatus.COMPLETE, attempt, finished or 0)
         best[quantum] = max(best.get(quantum, lowest), held[quantum, attempt])
     ids = graph.quantum_ids(np.array([o.ordinal for o in outcomes], dtype=np.int64))
-    named = [
-        (i, o) for i, o in zip(ids, outcomes, strict=True) if _rank(o) > held.get((i, o.attempt), lowest)
-    ]
+    named = [(i, o) for i, o in zip(ids, outcomes, strict=True) if rank(o) > held.get((i, o.attempt), lowest)]
     for quantum, outcome in named:
-        best[quantum] = max(best.get(quantum, lowest), _rank(outcome))
-    new = [o for i, o in named if _rank(o) == best[i]]
-    return new, [o for i, o in named if _rank(o) != best[i]]
+        best[quantum] = max(best.get(quantum, lowest), rank(outcome))
+    new = [o for i, o in named if rank(o) == best[i]]
+    return new, [o for i, o in named if rank(o) != best[i]]
 
 
-def _check_artifacts(staging: Repo, graph: QuantumGraph, outcome: QuantumOutcome) -> None:
+def _check_artifacts(
+    staging: Repo, graph: QuantumGraph, outcome: QuantumOutcome, sizes: Mapping[str, int] | None
+) -> None:
     for artifact in outcome.artifacts:
+        size = None if sizes is None else sizes.get(artifact.uri)
         try:
-            size = staging.datastore.size(artifact.uri)
+            size = staging.datastore.size(artifact.uri) if size is None else size
         except NotFoundError as error:
             raise NotFoundError(
                 f"{graph.quantum(outcome.ordinal)} recorded {artifact.uri}, which is not there",

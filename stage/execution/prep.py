@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +42,22 @@ def package_versions() -> dict[str, str]:
     dict of str to str
         Name to version, sorted by name.
     """
+    return {"python": platform.python_version(), **_installed(tuple((p, _changed(p)) for p in sys.path))}
+
+
+def _changed(folder: str) -> int:
+    """Return when something was last installed in a folder or removed from it."""
+    try:
+        return os.stat(folder or ".").st_mtime_ns  # noqa: PTH116 - many, and most of them are not there
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=1)
+def _installed(_where: tuple[tuple[str, int], ...]) -> dict[str, str]:
+    """Look through all that is installed: once for the many runs of a session, as long as the folders stay as they are."""
     found = {name: version for name, version in map(_name_and_version, metadata.distributions()) if name}
-    return {"python": platform.python_version(), **dict(sorted(found.items(), key=lambda p: p[0].lower()))}
+    return dict(sorted(found.items(), key=lambda p: p[0].lower()))
 
 
 def _name_and_version(package: metadata.Distribution) -> tuple[str, str]:

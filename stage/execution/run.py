@@ -146,7 +146,7 @@ def run_graph(
             limits=TimeLimits(graph, timeout_s),
         )
     else:
-        runner = QuantumRunner(settings)
+        runner = QuantumRunner(settings, graph)
         runner.on_failure = open_debugger if pdb else None
         executor = SerialExecutor(runner)
     done = completed(staging, graph)

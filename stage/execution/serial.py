@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from stage.execution.logs import OutputCapture
+from stage.execution.logs import OutputCapture, level_lowered
 
 if TYPE_CHECKING:
     from stage.execution.executor import Interrupt, Work
@@ -43,18 +43,19 @@ class SerialExecutor:
         bool
             Whether it came to its end.
         """
+        # What is printed is seen at once, as debuggers need it, and kept in the log as workers keep it.
+        with OutputCapture.beside(), level_lowered(self._runner.settings.log_level):
+            self._run_all(work, interrupt)
+        return not interrupt.count
+
+    def _run_all(self, work: Work, interrupt: Interrupt) -> None:
         while not interrupt.count and (assignment := work.take()) is not None:
             work.tick()
             interrupt.raise_at = 1
             try:
-                # What is printed is seen at once, as debuggers need it, and kept in the log as workers keep it.
-                with OutputCapture.beside():
-                    outcome = self._runner.run(
-                        assignment.ordinal,
-                        assignment.attempt,
-                        assignment.absent,
-                        standing=assignment.standing,
-                    )
+                outcome = self._runner.run(
+                    assignment.ordinal, assignment.attempt, assignment.absent, standing=assignment.standing
+                )
             except KeyboardInterrupt:
                 # A task of the caller's own may raise it too.
                 interrupt.count = max(interrupt.count, 1)
@@ -64,4 +65,3 @@ class SerialExecutor:
             finally:
                 interrupt.raise_at = 3
             work.done(assignment.number, outcome)
-        return not interrupt.count

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from registry.errors import IntegrityError, NotFoundError, StageError
 from registry.model.records import Artifact, QuantumStatus
 from stage.execution.account import metadata_of
+from stage.execution.ahead import Ahead
 from stage.execution.earlier import find_earlier, let_go, put_back, set_aside
 from stage.execution.limited import LimitedRepo, artifact_of, stem_of
 from stage.execution.logs import OutputCapture, QuantumLog
@@ -35,9 +36,11 @@ from stage.graph.file.reader import GraphFile
 from stage.pipeline.importing import extend_path
 from stage.pipeline.node import LOG, METADATA
 from stage.pipeline.struct import NoWorkFound
-from sync.fsspec_store import FsspecDatastore
+from sync.input_store import InputStore
 
 if TYPE_CHECKING:
+    from stage.graph.access import QuantumSource
+    from stage.graph.graph import QuantumGraph
     from stage.pipeline.node import TaskNode
     from stage.pipeline.task import Task
 
@@ -53,6 +56,8 @@ class QuantumRunner:
     ----------
     settings : RunnerSettings
         Which graph, where to.
+    graph : QuantumGraph, optional
+        That graph, where this process has it in memory and runs all of it.
 
     Attributes
     ----------
@@ -60,13 +65,15 @@ class QuantumRunner:
         Called with what a task raised, before anything is cleaned up.
     """
 
-    def __init__(self, settings: RunnerSettings) -> None:
+    def __init__(self, settings: RunnerSettings, graph: QuantumGraph | None = None) -> None:
         self.settings = settings
-        self.graph = GraphFile.open(settings.graph_uri)
-        self.store = FsspecDatastore(settings.datastore_root)
+        self.file = GraphFile.open(settings.graph_uri)
+        self.graph: QuantumSource = graph or self.file
+        self._source = Ahead(graph) if graph else self.graph
+        self.store = InputStore(settings.datastore_root, caches=True)
         self._tasks: dict[str, Task | Exception] = {}
         self._host = platform.node()
-        self._lookout = Lookout(self.graph, self.store)
+        self._lookout = Lookout(self.file, self.store)
         # A job may run in another environment than the one that prepared the run, and so may what is wrapped.
         elsewhere = settings.look_for_inputs or bool(settings.wrap)
         self._versions = VersionsHere(self.graph, self.store, asks_packages=elsewhere)
@@ -108,7 +115,7 @@ class QuantumRunner:
             What became of it, whatever the task raised. Only a person's KeyboardInterrupt gets through.
         """
         try:
-            quantum = self.graph.quantum(ordinal)
+            quantum = self._source.quantum(ordinal)
         except StageError as error:
             return self._outcome(ordinal, QuantumStatus.FAILED, attempt, Usage(), message=str(error))
         if self.settings.look_for_inputs:
