@@ -36,8 +36,10 @@ if TYPE_CHECKING:
         query_repo,
         register_dataset_type,
     )
+    from stage.campaign.bundling import BundleReport
     from stage.campaign.by_hand import quantum_environment
     from stage.campaign.campaign import Campaign
+    from stage.campaign.check_verbs import fsck_repo
     from stage.campaign.collecting import (
         associate,
         certify,
@@ -47,8 +49,13 @@ if TYPE_CHECKING:
         register_collection,
     )
     from stage.campaign.comparing import diff_in_repo
+    from stage.campaign.comparing_report import RunDifferences
     from stage.campaign.describing import describe_pipeline
+    from stage.campaign.drop_report import CleanReport, DropReport
     from stage.campaign.exchange import export_repo, import_repo
+    from stage.campaign.fetching import fetch_progress
+    from stage.campaign.from_graph import transfer_from_graph
+    from stage.campaign.graph_reports import BuildReport, FetchReport
     from stage.campaign.graphs import show_graph
     from stage.campaign.ingesting import ingest_files
     from stage.campaign.jobs import exec_graph
@@ -62,7 +69,8 @@ if TYPE_CHECKING:
         repo_info,
         upgrade_repo,
     )
-    from stage.campaign.lineage import why_in_repo
+    from stage.campaign.ledger import plan_unpush, repo_pushes, unpush_repo
+    from stage.campaign.lineage import Why, why_in_repo
     from stage.campaign.lock import lock_timeout
     from stage.campaign.making import (
         create_repo,
@@ -71,9 +79,14 @@ if TYPE_CHECKING:
         write_universe,
     )
     from stage.campaign.options import EditOptions
+    from stage.campaign.plan_report import Plan
+    from stage.campaign.pulling import PullReport
     from stage.campaign.registering import register_dataset_types
     from stage.campaign.removing import plan_removal, remove_collections, remove_dataset_types
+    from stage.campaign.reports import PushReport, RunReport
+    from stage.campaign.rollback import RollbackReport
     from stage.campaign.state import CampaignState
+    from stage.campaign.status_report import StatusReport
     from stage.demo.tour import run_demo
     from stage.errors import ExecutionError, QuantumFailed, UpstreamFailed
     from stage.execution.job import execute_job
@@ -110,10 +123,13 @@ if TYPE_CHECKING:
 _HOME = {
     "AlreadyExistsError": "registry.errors",
     "Ask": "stage.graph.hooks.ask",
+    "BuildReport": "stage.campaign.graph_reports",
     "BuildView": "stage.graph.building.view",
     "BusyError": "registry.errors",
+    "BundleReport": "stage.campaign.bundling",
     "Campaign": "stage.campaign.campaign",
     "CampaignState": "stage.campaign.state",
+    "CleanReport": "stage.campaign.drop_report",
     "Collection": "registry.model.collections",
     "CollectionType": "registry.model.collections",
     "Columns": "registry.model.columns",
@@ -127,8 +143,10 @@ _HOME = {
     "DimensionGroup": "registry.model.dimensions",
     "DimensionRecords": "stage.pipeline.connections",
     "DimensionUniverse": "registry.model.dimensions",
+    "DropReport": "stage.campaign.drop_report",
     "EditOptions": "stage.campaign.options",
     "ExecutionError": "stage.errors",
+    "FetchReport": "stage.campaign.graph_reports",
     "Field": "stage.pipeline.config",
     "FileSet": "sync.formatters.file_set",
     "GraphFile": "stage.graph.file.reader",
@@ -142,7 +160,10 @@ _HOME = {
     "Output": "stage.pipeline.connections",
     "Pipeline": "stage.pipeline.pipeline",
     "PipelineError": "registry.errors",
+    "Plan": "stage.campaign.plan_report",
     "PrerequisiteInput": "stage.pipeline.connections",
+    "PullReport": "stage.campaign.pulling",
+    "PushReport": "stage.campaign.reports",
     "Quanta": "stage.pipeline.quanta",
     "Quantum": "stage.graph.quantum",
     "QuantumFailed": "stage.errors",
@@ -152,8 +173,12 @@ _HOME = {
     "Registry": "registry.registry",
     "Repo": "sync.repo",
     "Resources": "stage.pipeline.resources",
+    "RollbackReport": "stage.campaign.rollback",
+    "RunDifferences": "stage.campaign.comparing_report",
+    "RunReport": "stage.campaign.reports",
     "SchemaVersionError": "registry.errors",
     "StageError": "registry.errors",
+    "StatusReport": "stage.campaign.status_report",
     "StorageError": "registry.errors",
     "Struct": "stage.pipeline.struct",
     "Subtask": "stage.pipeline.subtask",
@@ -162,6 +187,7 @@ _HOME = {
     "TransferError": "sync.errors",
     "UpstreamFailed": "stage.errors",
     "UsageError": "registry.errors",
+    "Why": "stage.campaign.lineage",
     "associate": "stage.campaign.collecting",
     "build_graph": "stage.graph.building.build:build",
     "certify": "stage.campaign.collecting",
@@ -174,9 +200,10 @@ _HOME = {
     "disassociate": "stage.campaign.collecting",
     "edit_chain": "stage.campaign.collecting",
     "exec_graph": "stage.campaign.jobs",
-    "quantum_environment": "stage.campaign.by_hand",
     "execute_job": "stage.execution.job",
     "export_repo": "stage.campaign.exchange",
+    "fetch_progress": "stage.campaign.fetching",
+    "fsck_repo": "stage.campaign.check_verbs",
     "get_from_repo": "stage.campaign.administration",
     "import_records": "stage.campaign.administration",
     "import_repo": "stage.campaign.exchange",
@@ -189,9 +216,11 @@ _HOME = {
     "plan_prune_orphans": "stage.campaign.keeping",
     "plan_removal": "stage.campaign.removing",
     "plan_repo_from_table": "stage.campaign.making",
+    "plan_unpush": "stage.campaign.ledger",
     "plan_upgrade": "stage.campaign.keeping",
     "prune_orphans": "stage.campaign.keeping",
     "prune_repo": "stage.campaign.keeping",
+    "quantum_environment": "stage.campaign.by_hand",
     "query_repo": "stage.campaign.administration",
     "read_data_id_table": "sync.tables.data_ids",
     "register_collection": "stage.campaign.collecting",
@@ -200,10 +229,13 @@ _HOME = {
     "remove_collections": "stage.campaign.removing",
     "remove_dataset_types": "stage.campaign.removing",
     "repo_info": "stage.campaign.keeping",
+    "repo_pushes": "stage.campaign.ledger",
     "run_demo": "stage.demo.tour",
     "run_graph": "stage.execution.run",
     "show_graph": "stage.campaign.graphs",
     "task": "stage.tasks.function",
+    "transfer_from_graph": "stage.campaign.from_graph",
+    "unpush_repo": "stage.campaign.ledger",
     "upgrade_repo": "stage.campaign.keeping",
     "why_in_repo": "stage.campaign.lineage",
     "write_universe": "stage.campaign.making",
@@ -212,10 +244,13 @@ _HOME = {
 __all__ = [
     "AlreadyExistsError",
     "Ask",
+    "BuildReport",
     "BuildView",
+    "BundleReport",
     "BusyError",
     "Campaign",
     "CampaignState",
+    "CleanReport",
     "Collection",
     "CollectionType",
     "Columns",
@@ -229,8 +264,10 @@ __all__ = [
     "DimensionGroup",
     "DimensionRecords",
     "DimensionUniverse",
+    "DropReport",
     "EditOptions",
     "ExecutionError",
+    "FetchReport",
     "Field",
     "FileSet",
     "GraphFile",
@@ -244,7 +281,10 @@ __all__ = [
     "Output",
     "Pipeline",
     "PipelineError",
+    "Plan",
     "PrerequisiteInput",
+    "PullReport",
+    "PushReport",
     "Quanta",
     "Quantum",
     "QuantumFailed",
@@ -254,8 +294,12 @@ __all__ = [
     "Registry",
     "Repo",
     "Resources",
+    "RollbackReport",
+    "RunDifferences",
+    "RunReport",
     "SchemaVersionError",
     "StageError",
+    "StatusReport",
     "StorageError",
     "Struct",
     "Subtask",
@@ -264,6 +308,7 @@ __all__ = [
     "TransferError",
     "UpstreamFailed",
     "UsageError",
+    "Why",
     "associate",
     "build_graph",
     "certify",
@@ -278,6 +323,8 @@ __all__ = [
     "exec_graph",
     "execute_job",
     "export_repo",
+    "fetch_progress",
+    "fsck_repo",
     "get_from_repo",
     "import_records",
     "import_repo",
@@ -290,6 +337,7 @@ __all__ = [
     "plan_prune_orphans",
     "plan_removal",
     "plan_repo_from_table",
+    "plan_unpush",
     "plan_upgrade",
     "prune_orphans",
     "prune_repo",
@@ -302,10 +350,13 @@ __all__ = [
     "remove_collections",
     "remove_dataset_types",
     "repo_info",
+    "repo_pushes",
     "run_demo",
     "run_graph",
     "show_graph",
     "task",
+    "transfer_from_graph",
+    "unpush_repo",
     "upgrade_repo",
     "why_in_repo",
     "write_universe",

@@ -113,7 +113,7 @@ def get_from_repo(
     from stage.campaign.reading import get_dataset
 
     with _open(repo) as opened:
-        return get_dataset(opened, dataset, *data_id, collections=collections, output=output)
+        return get_dataset(opened, dataset, *data_id, collections=collections, output=output, is_named=True)
 
 
 def import_records(repo: str, source: str) -> dict[str, int]:

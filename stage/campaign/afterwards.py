@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
+from registry.errors import UsageError
 from stage.campaign.files import write_atomically
 from stage.campaign.reader import StrPath
 from stage.campaign.repositories import open_staging, open_upstream
@@ -13,6 +14,7 @@ from stage.campaign.standing import CampaignStanding
 
 if TYPE_CHECKING:
     from stage.campaign.comparing_report import RunDifferences
+    from stage.campaign.comparing_upstream import FetchedDifferences
     from stage.campaign.lineage import Why
     from stage.pipeline.introspection import TaskDoc
     from stage.report.picture import Picture
@@ -93,10 +95,30 @@ class CampaignAfterwards(CampaignStanding):
                 prov=prov,
             )
 
+    @overload
     def diff(
-        self, old: str, new: str = ".", *, metrics: str | None = None, rows: bool = False
-    ) -> RunDifferences:
-        """Compare two runs, each in staging or else upstream, or of another campaign.
+        self,
+        old: str,
+        new: str = ".",
+        *,
+        metrics: str | None = None,
+        rows: bool = False,
+        upstream: bool = False,
+    ) -> RunDifferences: ...
+
+    @overload
+    def diff(self, *, upstream: Literal[True]) -> FetchedDifferences: ...
+
+    def diff(
+        self,
+        old: str = "",
+        new: str = ".",
+        *,
+        metrics: str | None = None,
+        rows: bool = False,
+        upstream: bool = False,
+    ) -> RunDifferences | FetchedDifferences:
+        """Compare two runs, each in staging or else upstream, or of another campaign; or staging with upstream.
 
         Parameters
         ----------
@@ -108,20 +130,44 @@ class CampaignAfterwards(CampaignStanding):
             quanta are, chosen evenly.
         rows : bool, optional
             Whether to tell each number that differs.
+        upstream : bool, optional
+            Compare the run `old` as upstream has it with the same run in staging; without one, all that was fetched with
+            what it is upstream now.
 
         Returns
         -------
-        RunDifferences
+        RunDifferences or FetchedDifferences
             Only what differs.
 
         Raises
         ------
         NotFoundError
             If there is no such run, or the campaign has none yet.
+        UsageError
+            If no run is named, or two of which one is to be upstream's.
         """
         from stage.campaign.comparing import diff_in_campaign
         from stage.campaign.comparing_metrics import MetricChoice
 
+        if upstream:
+            if new != ".":
+                raise UsageError(
+                    "--upstream compares one run with the same upstream, and two were named",
+                    code="one-run",
+                    hint="Name one, or the other with its place: upstream:RUN.",
+                )
+            if not old:
+                from stage.campaign.comparing_upstream import diff_fetched
+
+                return diff_fetched(self.layout, self.state)
+            run = self._newest_run() if old == "." else old
+            old, new = f"upstream:{run}", run
+        if not old:
+            raise UsageError(
+                "no run was named to compare with",
+                code="no-run-named",
+                hint="Name one: stage diff RUN; or compare what was fetched: stage diff --upstream.",
+            )
         return diff_in_campaign(self.layout, self.state, old, new, MetricChoice(metrics, rows))
 
     def report(

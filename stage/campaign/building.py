@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,6 +39,8 @@ __all__ = [
     "need_inputs",
     "open_view",
 ]
+
+_log = logging.getLogger(__name__)
 
 
 class _Choice(NamedTuple):
@@ -94,6 +97,7 @@ def build_graph(change: Change, options: GraphOptions | None = None) -> BuildRep
     if base is not None:
         _check_same_table(change.layout, state, choice)
     began = time.monotonic()
+    _log.info("building the graph of %s", choice.where or "all data IDs")
     with open_both(change, offline=options.offline) as (upstream, staging):
         with open_view(state, upstream, staging) as view:
             graph, refreshed = _build(change, view, options, _Wanted(pipeline, choice, base))
@@ -101,6 +105,7 @@ def build_graph(change: Change, options: GraphOptions | None = None) -> BuildRep
     uri = graph_path(change.layout, state, options.write_qg)
     report = place_graph(change, graph, uri, options.qg_dot)
     seconds = time.monotonic() - began
+    _log.info("built %d quanta in %.1f s", sum(report.tasks.values()), seconds)
     fetched = fetch_for(change, graph) if options.fetch and not options.offline else None
     relative = change.layout.relative
     entry = GraphEntry(
@@ -201,7 +206,7 @@ def fetch_for(change: Change, graph: QuantumGraph) -> Any:
         What was brought.
     """
     with open_upstream(change.state) as upstream:
-        return fetch_wanted(change.layout, upstream, graph.wanted())
+        return fetch_wanted(change, upstream, graph.wanted())
 
 
 # -- the graph ------------------------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
-from stage.campaign import building, history, pushing, running
+from stage.campaign import abandoning, building, history, pushing, running
+from stage.campaign.carried import CampaignCarried
 from stage.campaign.command_line import command_text
 from stage.campaign.graph_options import GraphOptions
 from stage.campaign.graphs import load_pipeline
@@ -14,19 +15,19 @@ from stage.campaign.options import EditOptions
 from stage.campaign.reader import StrPath
 from stage.campaign.run_options import RunOptions, StackOptions
 from stage.campaign.scoping import ScopeOptions
-from stage.campaign.stack_verbs import CampaignStack
 from stage.campaign.state import load_state
 from stage.execution.allowance import Allowance
 from stage.execution.kept import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
+    from stage.campaign.abandoning import AbortReport
     from stage.campaign.reports import BuildReport, PushReport, RunReport
     from stage.pipeline.describe import SettingOrigin
 
 __all__ = ["Campaign"]
 
 
-class Campaign(CampaignStack):
+class Campaign(CampaignCarried):
     """One campaign. Get it from `load`, `init`, `clone` or `open`.
 
     Parameters
@@ -93,11 +94,13 @@ class Campaign(CampaignStack):
 
     # -- definition -----------------------------------------------------------------------------------------
 
-    def edit(self, **edits: Unpack[EditOptions]) -> dict[str, tuple[Any, Any]]:
+    def edit(self, *, dry_run: bool = False, **edits: Unpack[EditOptions]) -> dict[str, tuple[Any, Any]]:
         """Change what the campaign will run.
 
         Parameters
         ----------
+        dry_run : bool, optional
+            Only say what would change.
         **edits
             See `EditOptions`.
 
@@ -111,7 +114,7 @@ class Campaign(CampaignStack):
         StageError
             If an option is wrong; nothing has changed.
         """
-        with self._changing("edit", edits):
+        with self._changing("edit", edits, dry_run=dry_run):
             pass
         return self._changes
 
@@ -318,15 +321,26 @@ class Campaign(CampaignStack):
 
     # -- upstream -------------------------------------------------------------------------------------------
 
-    def push(
+    @overload
+    def push(self, *runs: str, abort: Literal[True], **options: Any) -> AbortReport: ...
+
+    @overload
+    def push(self, *runs: str, abort: Literal[False] = False, **options: Any) -> PushReport: ...
+
+    def push(  # type: ignore[misc]  # which take any options
         self,
         *runs: str,
         dry_run: bool = False,
         chain: str | None = None,
         dataset_type: Sequence[str] = (),
+        where: str | None = None,
         register_dataset_types: bool = False,
         only_complete: bool = False,
-    ) -> PushReport:
+        strict_inputs: bool = False,
+        on_conflict: Sequence[str] = (),
+        artifacts: str = "auto",
+        abort: bool = False,
+    ) -> PushReport | AbortReport:
         """Merge runs upstream, or say what that would do.
 
         Parameters
@@ -339,14 +353,25 @@ class Campaign(CampaignStack):
             Upstream chain to put the runs at the front of.
         dataset_type : sequence of str, optional
             Globs of dataset types; all by default.
+        where : str, optional
+            Expression that chooses datasets by their data IDs; what they came from is pushed as provenance.
         register_dataset_types : bool, optional
             Define upstream the dataset types that it lacks.
         only_complete : bool, optional
             Leave out runs in which a quantum failed or is missing.
+        strict_inputs : bool, optional
+            Refuse the push where upstream will not have an input that was used.
+        on_conflict : sequence of str, optional
+            ``KIND=fail`` or ``KIND=skip``: what becomes of conflicts of a kind; by default any refuses the push.
+        artifacts : {"auto", "link", "copy"}, optional
+            How files get upstream. By default what lies in upstream's storage already stays there (``outputs_in``), files
+            on one file system are linked, and others copied.
+        abort : bool, optional
+            Give up pushes that were broken off instead, and remove what they left upstream.
 
         Returns
         -------
-        PushReport
+        PushReport or AbortReport
             The plan, and whether it was carried out.
 
         Raises
@@ -355,11 +380,12 @@ class Campaign(CampaignStack):
             If the two sides disagree; nothing was written. (A dry run returns them in its plan.)
         """
         options: dict[str, Any] = {
-            "chain": chain,
-            "dataset_type": dataset_type,
-            "register_dataset_types": register_dataset_types,
-            "only_complete": only_complete,
-        }
+            "chain": chain, "dataset_type": dataset_type, "where": where, "only_complete": only_complete,
+            "register_dataset_types": register_dataset_types, "strict_inputs": strict_inputs, "on_conflict": on_conflict,
+            "artifacts": artifacts,
+        }  # fmt: skip
+        if abort:
+            return abandoning.abort_push(self.layout, self.state, runs, options, dry_run=dry_run)
         if dry_run:
             return pushing.push_campaign(self.layout, self.state, runs, dry_run=True, **options)
         with campaign_lock(self.layout.lock, command_text("push")):

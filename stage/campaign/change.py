@@ -19,6 +19,7 @@ from stage.campaign.files import sync_directory, write_atomically
 from stage.campaign.history import put_back_history
 from stage.campaign.layout import Layout
 from stage.campaign.lock import campaign_lock
+from stage.campaign.run_dirs import check_run_dirs, show_runs
 from stage.campaign.stack import align_chain, forget_begun_runs
 from stage.campaign.state import CampaignState, load_state, save_state
 from stage.campaign.undo import Undo, recover
@@ -47,12 +48,15 @@ class Change:
         What it will be; assign to it.
     on_keep : callable or None
         Called when all is in its place; if it fails, all is taken back.
+    told : dict
+        What else it changes than the state, for the history: name to old and new.
     """
 
     def __init__(self, layout: Layout, state: CampaignState, *, is_new: bool = False) -> None:
         self.layout = layout
         self.state = state
         self.on_keep: Callable[[], None] | None = None
+        self.told: dict[str, tuple[Any, Any]] = {}
         self._before = None if is_new else state
         self._saved = self._before
         self._pending: dict[Path, Path] = {}
@@ -170,6 +174,18 @@ class Change:
         """
         return str(self._uploads.get(uri, uri) if "://" in uri else self.current(Path(uri)))
 
+    def leave(self, uri: str) -> None:
+        """Leave what is at a URI as it is after all: what this change wrote to take its place goes.
+
+        Parameters
+        ----------
+        uri : str
+            An absolute path, or a URI of another file system.
+        """
+        written = self._uploads.pop(uri, None) if "://" in uri else self._pending.pop(Path(uri), None)
+        if written is not None:
+            written.unlink(missing_ok=True)
+
     def removing(self, path: Path) -> None:
         """Note that a file goes when the change is done.
 
@@ -223,6 +239,7 @@ class Change:
 
         A failure can still take all of it back, until `keep`; so can the next command if this process is killed.
         """
+        check_run_dirs(self.layout, self.state)
         self._upload()
         ready = {final: path for final, path in self._pending.items() if path.exists()}
         gone = [path for path in self._removed if path.exists()]
@@ -235,6 +252,7 @@ class Change:
         for final, path in ready.items():
             path.replace(final)
             sync_directory(final.parent)
+            _log.debug("wrote %s", final)
         self._pending.clear()
         for path in gone:
             path.unlink()
@@ -242,6 +260,7 @@ class Change:
         if self.state != self._saved:
             save_state(self.state, self.layout.state)
             self._saved = self.state
+            _log.debug("wrote %s", self.layout.state)
 
     def _upload(self) -> None:
         """Send what goes to other file systems, before anything here is replaced."""
@@ -261,10 +280,14 @@ class Change:
         self._undo.forget()
         self._created.clear()
         self._undoing.clear()
-        self._before = self.state
+        before, self._before = self._before, self.state
+        if self.state.run_dirs or (before is not None and before.run_dirs):
+            known = (before or self.state).collections.created
+            show_runs(self.layout, self.state, (*known, *self.state.collections.created))
 
     def discard(self) -> None:
         """Leave all as it was before, or at the last `keep`."""
+        _log.debug("taking back what was changed in %s", self.layout.root)
         for path in (*self._pending.values(), *self._uploads.values()):
             path.unlink(missing_ok=True)
         is_back = self._undo.put_back()

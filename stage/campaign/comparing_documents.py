@@ -49,6 +49,10 @@ class Place(NamedTuple):
         return run_document(self.repo, self.snapshot, self.run, dataset_type)
 
 
+_SCRIPT = frozenset({"dimensions", "inputs", "outputs", "variables"})
+"""Keys that the configuration of a script has, whose settings are typed as the variables that they become."""
+
+
 def setting_differences(old: Place, new: Place, tasks: Sequence[str]) -> list[ValueDifference]:
     """Compare the settings of tasks.
 
@@ -62,15 +66,18 @@ def setting_differences(old: Place, new: Place, tasks: Sequence[str]) -> list[Va
     Returns
     -------
     list of ValueDifference
-        By task and key.
+        By task and key, as it is typed: ``-c task:key=value``.
     """
     from stage.execution.prep import config_differences
 
-    return [
-        ValueDifference(task, *found)
-        for task in tasks
-        for found in config_differences(old.document(task + CONFIG), new.document(task + CONFIG))
-    ]
+    out = []
+    for task in tasks:
+        before, now = old.document(task + CONFIG), new.document(task + CONFIG)
+        are_scripts = before.keys() & now.keys() >= _SCRIPT
+        for key, a, b in config_differences(before, now):
+            name = key.removeprefix("variables.") if are_scripts else key
+            out.append(ValueDifference(task, name, a, b))
+    return out
 
 
 def version_differences(old: Place, new: Place) -> list[ValueDifference]:

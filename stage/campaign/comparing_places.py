@@ -119,7 +119,7 @@ class Runs:
         return Place(repo, snapshot, run) if run in _runs(snapshot) else None
 
     def _fail(self, run: str, where: str) -> Place:
-        known = {name for _, snapshot in self._open.values() for name in _runs(snapshot)}
+        known = {name for _, snapshot in self._open.values() for name in _runs(snapshot)} - {run}
         raise NotFoundError(
             f"no run '{run}' in {where}",
             code="no-such-run",

@@ -6,17 +6,16 @@ and `clean` removes what is left of them.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.errors import ConflictError, NotFoundError, UsageError
 from registry.model.collections import CollectionType
 from stage.campaign.drop_report import CleanReport, DropMode, DropReport
+from stage.campaign.forgetting import forget_runs
+from stage.campaign.outputs import given_runs
 from stage.campaign.repositories import open_staging
 from stage.campaign.stack import align_chain
 
@@ -28,7 +27,17 @@ if TYPE_CHECKING:
     from sync.administration.prune import PrunePlan
     from sync.repo import Repo
 
-__all__ = ["clean_campaign", "execute_drop", "keep_chain", "plan_clean", "plan_drop", "pop_campaign"]
+__all__ = [
+    "clean_campaign",
+    "execute_drop",
+    "keep_chain",
+    "plan_clean",
+    "plan_drop",
+    "plan_pop",
+    "pop_campaign",
+]
+
+_log = logging.getLogger(__name__)
 
 
 # -- dropping -------------------------------------------------------------------------------------------------
@@ -63,7 +72,7 @@ def plan_drop(layout: Layout, runs: Sequence[str], mode: DropMode) -> DropReport
     with open_staging(layout) as staging:
         with staging.registry.read() as snapshot:
             there = {c.name for c in snapshot.collections(types=[CollectionType.RUN])}
-            pushed = _push_reasons(snapshot)
+            pushed = _push_reasons(snapshot, given_runs(staging))
         if missing := [run for run in runs if run not in there]:
             raise NotFoundError(
                 f"run '{missing[0]}' is not in staging",
@@ -87,7 +96,7 @@ _WAY_ON = {
 }
 
 
-def _push_reasons(snapshot: Snapshot) -> dict[str, Mapping[str, str]]:
+def _push_reasons(snapshot: Snapshot, given: Sequence[str] = ()) -> dict[str, Mapping[str, str]]:
     """Return for each run of which upstream knows why it may not be unstored or purged."""
     from sync import journal
 
@@ -98,7 +107,8 @@ def _push_reasons(snapshot: Snapshot) -> dict[str, Mapping[str, str]]:
         else:
             reasons = dict.fromkeys(("unstore", "purge"), "a push of it was broken off")
         out |= dict.fromkeys(entry.payload.get("runs", ()), reasons)
-    return out
+    upstreams = dict.fromkeys(("unstore", "purge"), "its files are upstream's, where they lie")
+    return out | {run: upstreams for run in given if "unstore" not in out.get(run, {})}
 
 
 def _prune_plan(staging: Repo, runs: Sequence[str]) -> PrunePlan:
@@ -137,52 +147,13 @@ def execute_drop(change: Change, runs: Sequence[str], mode: DropMode) -> None:
 
     if not runs or not mode:
         return
+    _log.info("removing %s of %s", "files" if mode == "unstore" else "all", ", ".join(runs))
     with open_staging(change.layout, writable=True) as staging:
         if mode == "unstore":
             prune.execute_prune(_prune_plan(staging, runs), staging)
             return
         removal.execute_removal(removal.plan_removal(staging, runs, unlink=True), staging)
-    _forget(change, runs)
-
-
-def _forget(change: Change, names: Iterable[str]) -> None:
-    """Remove the directories of runs that are gone, and the note that they were made."""
-    gone = set(names)
-    others = [n for n in change.state.collections.created if n not in gone]
-    for run in gone:
-        for root in (change.layout.submit(run), change.layout.logs / run):
-            _remove_directory(root, [run_path for n in others if (run_path := _below(root, run, n))])
-        _remove_empty(change.layout.data / run)
-    change.state = change.state.with_collections(created=tuple(others))
-
-
-def _below(root: Path, run: str, other: str) -> Path | None:
-    """Return where below a run's directory another run has its own."""
-    return root / other.removeprefix(f"{run}/") if other.startswith(f"{run}/") else None
-
-
-def _remove_directory(root: Path, keep: Sequence[Path]) -> None:
-    """Remove a directory and those above that are empty then; others' directories in it stay."""
-    if not keep:
-        shutil.rmtree(root, ignore_errors=True)
-    elif root.is_dir():
-        for path in root.iterdir():
-            inner = [k for k in keep if k == path or path in k.parents]
-            if path in inner:
-                continue
-            if path.is_dir() and not path.is_symlink():
-                _remove_directory(path, inner)
-            else:
-                path.unlink(missing_ok=True)
-    with suppress(OSError):  # not empty
-        root.parent.rmdir()
-
-
-def _remove_empty(root: Path) -> None:
-    """Remove a directory as far as there is nothing in it: who removed the files may have been killed before that."""
-    for folder, _, _ in os.walk(root, topdown=False):
-        with suppress(OSError):  # not empty
-            os.rmdir(folder)  # noqa: PTH106 - as it was walked
+    forget_runs(change, runs)
 
 
 # -- the stack ------------------------------------------------------------------------------------------------
@@ -211,6 +182,51 @@ def _set_chain(layout: Layout, chain: str, children: Sequence[str]) -> None:
         tx.set_chain(chain, list(children))
 
 
+def plan_pop(layout: Layout, state: CampaignState, n: int, mode: DropMode) -> DropReport:
+    """Say which runs leave the stack, and what of them is removed; nothing is changed.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths.
+    state : CampaignState
+        Its state.
+    n : int
+        How many of the past runs, after the current one.
+    mode : {"", "unstore", "purge"}
+        What becomes of them.
+
+    Returns
+    -------
+    DropReport
+        They.
+
+    Raises
+    ------
+    UsageError
+        If there are not that many.
+    StageError
+        If they cannot be dropped.
+    """
+    c = state.collections
+    if n < 0 or n > len(c.past_runs):
+        raise UsageError(
+            f"cannot drop {n} past runs: there are {len(c.past_runs)}",
+            code="no-run",
+            hint="See them: stage status.",
+        )
+    runs = (*((c.current_run,) if c.current_run else ()), *c.past_runs[:n])
+    if not runs:
+        raise UsageError(
+            "there is no current run to drop",
+            code="no-run",
+            hint=f"'stage pop 1' drops the newest past run, '{c.past_runs[0]}'."
+            if c.past_runs
+            else "Begin one: stage run.",
+        )
+    return plan_drop(layout, runs, mode)
+
+
 def pop_campaign(change: Change, n: int, mode: DropMode) -> DropReport:
     """Drop runs from the top of the stack.
 
@@ -235,27 +251,12 @@ def pop_campaign(change: Change, n: int, mode: DropMode) -> DropReport:
     StageError
         If they cannot be dropped; all is as it was.
     """
-    c = change.state.collections
-    if n < 0 or n > len(c.past_runs):
-        raise UsageError(
-            f"cannot drop {n} past runs: there are {len(c.past_runs)}",
-            code="no-run",
-            hint="See them: stage status.",
-        )
-    runs = (*((c.current_run,) if c.current_run else ()), *c.past_runs[:n])
-    if not runs:
-        raise UsageError(
-            "there is no current run to drop",
-            code="no-run",
-            hint=f"'stage pop 1' drops the newest past run, '{c.past_runs[0]}'."
-            if c.past_runs
-            else "Begin one: stage run.",
-        )
-    report = plan_drop(change.layout, runs, mode)
-    change.state = change.state.with_collections(current_run=None, past_runs=c.past_runs[n:])
+    report = plan_pop(change.layout, change.state, n, mode)
+    past = change.state.collections.past_runs[n:]
+    change.state = change.state.with_collections(current_run=None, past_runs=past)
     keep_chain(change)
     change.keep()
-    execute_drop(change, runs, mode)
+    execute_drop(change, report.runs, mode)
     return report
 
 
@@ -291,7 +292,7 @@ def plan_clean(layout: Layout, state: CampaignState, *, purge: bool) -> CleanRep
     with open_staging(layout) as staging:
         with staging.registry.read() as snapshot:
             types = {found.name: found.type for found in snapshot.collections()}
-            pushed = _push_reasons(snapshot)
+            pushed = _push_reasons(snapshot, given_runs(staging))
         runs = [name for name in dropped if types.get(name) is CollectionType.RUN]
         fixed = [run for run in runs if "unstore" in pushed.get(run, {})]
         purged = [run for run in runs if purge and run not in pushed]
@@ -340,7 +341,7 @@ def clean_campaign(change: Change, *, purge: bool) -> CleanReport:
     execute_drop(change, plan.purged, "purge")
     if plan.forgotten:
         _remove_leftovers(change, plan.forgotten)
-    _forget(change, [*plan.chains, *plan.forgotten])
+    forget_runs(change, [*plan.chains, *plan.forgotten])
     return replace(plan, done=not plan.is_empty)
 
 

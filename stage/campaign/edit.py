@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from registry.errors import ConflictError, UsageError
 from registry.model.collections import check_collection_name
+from stage.campaign.input_options import check_artifacts, check_cache_size
 from stage.campaign.naming import check_campaign_name, check_pattern
 from stage.campaign.options import EditOptions
+from stage.campaign.outputs import check_outputs
 from stage.campaign.state import CampaignState, Collections
 from sync.repo_file import refuse_password
 
@@ -92,7 +94,8 @@ def edit_definition(state: CampaignState, options: EditOptions) -> CampaignState
     state : CampaignState
         As it is.
     options : EditOptions
-        ``campaign_name``, ``campaign_docs``; others are ignored.
+        ``campaign_name``, ``campaign_docs``, ``run_dirs``, ``artifacts``, ``outputs_in``,
+        ``cache_size``; others are ignored.
 
     Returns
     -------
@@ -118,6 +121,14 @@ def edit_definition(state: CampaignState, options: EditOptions) -> CampaignState
         state = replace(state, name=check_campaign_name(name))
     if "campaign_docs" in options:
         state = replace(state, doc=options["campaign_docs"])
+    if "run_dirs" in options:
+        state = replace(state, run_dirs=options["run_dirs"])
+    if "artifacts" in options:
+        state = replace(state, artifacts=check_artifacts(options["artifacts"]))
+    if "outputs_in" in options:
+        state = replace(state, outputs_in=check_outputs(options["outputs_in"]))
+    if "cache_size" in options:
+        state = replace(state, cache_size=check_cache_size(options["cache_size"]))
     return state
 
 

@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from registry.errors import ConflictError
 from stage.campaign.steps import built_nodes
 
 if TYPE_CHECKING:
     from registry.registry import Snapshot
     from stage.campaign.run_options import RunOptions
+    from stage.execution.progress import Removed
     from stage.graph.graph import QuantumGraph
+    from sync.repo import Repo
 
-__all__ = ["choose_ephemeral", "may_remove"]
+__all__ = ["PUSH_FIRST", "choose_ephemeral", "may_remove", "remove_merged"]
+
+PUSH_FIRST = (
+    "nothing ephemeral was removed: a push of this run was broken off; finish it ('stage push') first"
+)
 
 
 def choose_ephemeral(graph: QuantumGraph, options: RunOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -59,6 +66,49 @@ def choose_ephemeral(graph: QuantumGraph, options: RunOptions) -> tuple[tuple[st
 
 def _matches(pattern: str, names: Sequence[str] | set[str] | dict[str, int]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names)
+
+
+def remove_merged(staging: Repo, graph: QuantumGraph, options: RunOptions) -> tuple[Removed, tuple[str, ...]]:
+    """Remove the ephemeral files of a run whose quanta jobs have done, as far as all that read them is recorded.
+
+    Jobs themselves remove nothing: none of them knows what the others have read.
+
+    Parameters
+    ----------
+    staging : Repo
+        Writable; the records of the jobs are in it.
+    graph : QuantumGraph
+        What they ran.
+    options : RunOptions
+        What a person says of it.
+
+    Returns
+    -------
+    removed : Removed
+        What went.
+    notes : tuple of str
+        What stays, and why.
+    """
+    from stage.execution.ephemeral import Ephemerals
+    from stage.execution.progress import Removed
+    from stage.execution.resume import completed
+
+    types, notes = choose_ephemeral(graph, options)
+    if not types:
+        return Removed(), notes
+    going = Ephemerals(staging, graph, types, completed(staging, graph))
+    with staging.registry.read() as snapshot:
+        if not may_remove(snapshot, graph.output_run):
+            return Removed(), (*notes, PUSH_FIRST)
+        try:
+            going.check_held(snapshot)
+        except ConflictError as error:
+            return Removed(), (*notes, f"nothing ephemeral was removed: {error.message}")
+    with staging.registry.write() as change:
+        uris = going.begin(change)
+    going.remove(uris)
+    going.end()
+    return going.removed, notes
 
 
 def may_remove(snapshot: Snapshot, run: str) -> bool:

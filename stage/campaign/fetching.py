@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
 
 from stage.campaign.graph_reports import FetchReport
 from stage.campaign.graphs import open_graph
@@ -15,13 +18,51 @@ if TYPE_CHECKING:
     from stage.campaign.layout import Layout
     from stage.graph.graph import QuantumGraph
     from stage.graph.wanted import GraphWanted
+    from sync.fetching.artifacts import ArtifactMode
     from sync.repo import Repo
 
-__all__ = ["ensure_fetched", "fetch_graph", "fetch_wanted", "is_fetched"]
+__all__ = [
+    "ensure_fetched", "fetch_graph", "fetch_progress", "fetch_wanted", "is_fetched", "progress_of_files",
+]  # fmt: skip
+
+FileProgress = Callable[[int, int], None]
+_progress: ContextVar[FileProgress | None] = ContextVar("fetch_progress", default=None)
+
+
+@contextmanager
+def fetch_progress(on_progress: FileProgress | None) -> Iterator[None]:
+    """Tell how far files have come, whatever command in this block fetches or frees them.
+
+    Parameters
+    ----------
+    on_progress : callable or None
+        Called with the numbers of files done and in all.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    token = _progress.set(on_progress)
+    try:
+        yield
+    finally:
+        _progress.reset(token)
+
+
+def progress_of_files() -> FileProgress | None:
+    """Return whom to tell how far files have come.
+
+    Returns
+    -------
+    callable or None
+        As it was given to `fetch_progress`.
+    """
+    return _progress.get()
 
 
 def fetch_graph(change: Change) -> FetchReport:
-    """Fetch what the campaign's graph needs.
+    """Fetch what the campaign's graph needs, and the files of all that staging has of upstream's.
 
     Parameters
     ----------
@@ -41,20 +82,24 @@ def fetch_graph(change: Change) -> FetchReport:
     wanted = open_graph(change.layout, change.state).load().wanted()
     with open_upstream(change.state) as upstream:
         ensure_staging(change, upstream)
-        return fetch_wanted(change.layout, upstream, wanted)
+        return fetch_wanted(change, upstream, wanted, held=None)
 
 
-def fetch_wanted(layout: Layout, upstream: Repo, wanted: Any) -> FetchReport:
-    """Bring rows from upstream into staging.
+def fetch_wanted(
+    change: Change, upstream: Repo, wanted: Any, *, held: Sequence[bytes] | None = ()
+) -> FetchReport:
+    """Bring rows from upstream into staging, and files as the campaign says.
 
     Parameters
     ----------
-    layout : Layout
-        The campaign's paths.
+    change : Change
+        The change that is being made.
     upstream : Repo
         Where they are, open.
     wanted : GraphWanted
         Which.
+    held : sequence of bytes or None, optional
+        Datasets that staging has besides, whose files are to come too; None for all.
 
     Returns
     -------
@@ -62,11 +107,19 @@ def fetch_wanted(layout: Layout, upstream: Repo, wanted: Any) -> FetchReport:
         What was brought.
     """
     from sync.clone import execute_fetch, plan_fetch
+    from sync.fetching.artifacts import plan_artifacts
 
     began = time.monotonic()
-    with open_staging(layout, writable=True) as staging:
+    mode = cast("ArtifactMode", change.state.artifacts)
+    with open_staging(change.layout, writable=True) as staging:
+        _bind_cache(change, staging)
         plan = plan_fetch(upstream, staging, wanted)
-        execute_fetch(plan, staging)
+        # Of a plan with conflicts no file is looked at.
+        chosen = None if held is None else [*held, *wanted.dataset_ids]
+        files = None
+        if mode != "direct" and not plan.conflicts:
+            files = plan_artifacts(plan.datasets, upstream, staging, mode, held=chosen)
+        done = execute_fetch(plan, staging, files, on_progress=_progress.get())
     datasets: dict[str, int] = {}
     for batch in plan.datasets:
         name = batch.dataset_type.name
@@ -75,9 +128,21 @@ def fetch_wanted(layout: Layout, upstream: Repo, wanted: Any) -> FetchReport:
         counts={kind: dict(classes) for kind, classes in plan.counts.items()},
         datasets=datasets,
         referred_bytes=plan.size_bytes,
-        notes=[str(note) for note in plan.changed],
+        copied_bytes=done.size_bytes,
+        artifacts=mode,
+        files=len(files.tasks) if files is not None else 0,
+        notes=[str(note) for note in (*plan.changed, *(files.notes if files is not None else ()))],
         seconds=time.monotonic() - began,
     )
+
+
+def _bind_cache(change: Change, staging: Repo) -> None:
+    """Let workers, who know no campaign, know how large the cache may become."""
+    from sync.fetching.binding import bind, read_binding
+
+    root, size = staging.datastore.root, change.state.cache_size
+    if read_binding(root).cache != size:
+        bind(root, cache=size)
 
 
 def ensure_fetched(change: Change, graph: QuantumGraph) -> None:
@@ -92,10 +157,12 @@ def ensure_fetched(change: Change, graph: QuantumGraph) -> None:
     """
     wanted = graph.wanted()
     if is_fetched(change.layout, wanted):
+        with open_staging(change.layout) as staging:
+            _bind_cache(change, staging)
         return
     with open_upstream(change.state) as upstream:
         ensure_staging(change, upstream)
-        fetch_wanted(change.layout, upstream, wanted)
+        fetch_wanted(change, upstream, wanted)
 
 
 def is_fetched(layout: Layout, wanted: GraphWanted) -> bool:

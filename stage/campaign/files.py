@@ -8,7 +8,7 @@ from pathlib import Path
 
 from registry.errors import StorageError
 
-__all__ = ["allows_wal", "write_atomically"]
+__all__ = ["allows_wal", "file_system", "is_network", "write_atomically"]
 
 _NETWORK_TYPES = frozenset(
     {
@@ -91,16 +91,51 @@ def allows_wal(directory: Path, mounts: Path = Path("/proc/mounts")) -> bool:
     bool
         False on network file systems: the log needs memory shared by all readers, which they do not give.
     """
+    return not is_network(file_system(directory, mounts)[1])
+
+
+def is_network(kind: str) -> bool:
+    """Tell whether a kind of file system is on another machine.
+
+    Parameters
+    ----------
+    kind : str
+        As the table of mounts calls it.
+
+    Returns
+    -------
+    bool
+        Whether it is known to be.
+    """
+    return kind in _NETWORK_TYPES
+
+
+def file_system(directory: Path, mounts: Path = Path("/proc/mounts")) -> tuple[str, str]:
+    """Return on what file system a directory is.
+
+    Parameters
+    ----------
+    directory : pathlib.Path
+        An existing directory.
+    mounts : pathlib.Path, optional
+        The table of mounts.
+
+    Returns
+    -------
+    (str, str)
+        Where it is mounted, and its kind; both empty where there is no table of mounts: not Linux, where home
+        directories on a network are rare.
+    """
     try:
         lines = mounts.read_text().splitlines()
     except OSError:
-        return True  # no table of mounts: not Linux, where home directories on a network are rare
+        return "", ""
     where = directory.resolve()
-    best, kind = -1, ""
+    best, place, kind = -1, "", ""
     for fields in (line.split() for line in lines):
         if len(fields) < 3:
             continue
         point = Path(_unescape(fields[1]))
         if where.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), fields[2]
-    return kind not in _NETWORK_TYPES
+            best, place, kind = len(point.parts), str(point), fields[2]
+    return place, kind

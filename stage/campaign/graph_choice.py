@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from registry.errors import ConflictError, UsageError
+from registry.errors import ConflictError, StageError, UsageError
 from stage.campaign.building import build_graph
-from stage.campaign.discrepancy import check_graph_current
+from stage.campaign.discrepancy import begun_with, check_graph_current
 from stage.campaign.graphs import open_graph
 from stage.campaign.layout import absolute_uri
 from stage.campaign.placing import draw_graph, graph_path, place_graph
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stage.campaign.layout import Layout
     from stage.campaign.run_options import RunOptions
     from stage.campaign.state import CampaignState
+    from stage.graph.graph import QuantumGraph
 
 __all__ = ["need_pipeline", "prepare_graph"]
 
@@ -51,6 +52,7 @@ def prepare_graph(change: Change, options: RunOptions) -> list[str]:
     if entry.uri is None or options.rebuild:
         # A build looks everything up: there is nothing to refresh but what it extends.
         extends = wanted.extend_qg and entry.uri is not None
+        before = None if extends else _graph_of_current_run(change)
         build_graph(
             change,
             replace(
@@ -59,7 +61,8 @@ def prepare_graph(change: Change, options: RunOptions) -> list[str]:
                 allow_pruning=wanted.allow_pruning and extends,
             ),
         )
-        return []
+        is_there_too = entry.uri == change.state.quantum_graph.uri
+        return [] if before is None or not is_there_too else _keep_same(change, before)
     _check_query(entry.data_query, wanted.data_query)
     _check_table(change.layout, entry.data_id_table, wanted.data_id_table)
     if wanted.refresh:
@@ -73,6 +76,31 @@ def prepare_graph(change: Change, options: RunOptions) -> list[str]:
         check_graph_current(change.layout, change.state, change, command=options.command)
     graph = open_graph(change.layout, change.state, change)
     return staleness_notes(change.layout, change.state, graph, ask_upstream=not wanted.offline)
+
+
+def _graph_of_current_run(change: Change) -> QuantumGraph | None:
+    """Return the campaign's graph if the current run was begun with it."""
+    run, uri = change.state.collections.current_run, change.state.quantum_graph.uri
+    own = begun_with(change.layout, run) if run else None
+    if own is None or uri is None:
+        return None
+    own.close()
+    try:
+        graph = open_graph(change.layout, change.state)
+    except StageError:
+        return None  # it is to be built because of that
+    return graph.load() if graph.header.created_ns == own.header.created_ns else None
+
+
+def _keep_same(change: Change, before: QuantumGraph) -> list[str]:
+    """Keep the graph that a run was begun with where it would be built again: then that run can be gone on with."""
+    from stage.graph.changing.same import same_plan
+
+    place = change.layout.resolve(change.state.quantum_graph.uri or "")
+    if not same_plan(before, open_graph(change.layout, change.state, change).load()):
+        return []
+    change.leave(place)
+    return ["the graph that was built is the one there was: the run goes on with it"]
 
 
 def need_pipeline(state: CampaignState) -> None:

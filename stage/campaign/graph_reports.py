@@ -92,7 +92,11 @@ class FetchReport(Document):
     referred_bytes : int
         Size of the artifacts that they refer to.
     copied_bytes : int
-        How much of that was copied.
+        How much was copied.
+    artifacts : str
+        How files were fetched: ``direct`` (they stay where they are), ``link``, ``symlink`` or ``copy``.
+    files : int
+        Files that got names in the campaign; those of datasets that staging had before among them.
     notes : sequence of str
         What changed upstream since it was fetched, and what a fetch cannot bring.
     seconds : float
@@ -103,6 +107,8 @@ class FetchReport(Document):
     datasets: Mapping[str, int] = field(default_factory=dict)
     referred_bytes: int = 0
     copied_bytes: int = 0
+    artifacts: str = "direct"
+    files: int = 0
     notes: Sequence[str] = ()
     seconds: float = 0.0
 

@@ -1,4 +1,4 @@
-"""The half of `Campaign` that is about its quantum graph: build, import, refresh, fetch."""
+"""The half of `Campaign` that is about its quantum graph: build, import, refresh, fetch, pull."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stage.campaign.writer import CampaignWriter
 
 if TYPE_CHECKING:
     from stage.campaign.graph_reports import BuildReport, FetchReport
+    from stage.campaign.pulling import PullReport
     from stage.campaign.registering import RegisteredTypes
 
 __all__ = ["CampaignGraphs"]
@@ -36,6 +37,7 @@ class CampaignGraphs(CampaignWriter):
         qg_dot: str | None = None,
         offline: bool = False,
         explain: bool = False,
+        dry_run: bool = False,
         **edits: Unpack[EditOptions],
     ) -> BuildReport:
         """Build the quantum graph and fetch what it needs into staging.
@@ -71,6 +73,8 @@ class CampaignGraphs(CampaignWriter):
             Ask staging alone; upstream need not be there, and nothing is fetched.
         explain : bool, optional
             Whether to tell why there are these quanta and no others.
+        dry_run : bool, optional
+            Only say what would be made: all is taken back, and nothing is fetched.
         **edits
             See `EditOptions`.
 
@@ -86,9 +90,9 @@ class CampaignGraphs(CampaignWriter):
         """
         options = GraphOptions(
             data_query, data_id_table, skip_existing_in, extend_qg, refresh, trim_existing_in, allow_pruning,
-            allow_empty, write_qg, qg_dot, offline, explain, fetch,
+            allow_empty, write_qg, qg_dot, offline, explain, fetch and not dry_run,
         )  # fmt: skip
-        with self._changing("build", edits) as change:
+        with self._changing("build", edits, dry_run=dry_run) as change:
             return building.build_graph(change, options)
 
     def import_qg(
@@ -104,6 +108,7 @@ class CampaignGraphs(CampaignWriter):
         write_qg: str | None = None,
         qg_dot: str | None = None,
         offline: bool = False,
+        dry_run: bool = False,
         **edits: Unpack[EditOptions],
     ) -> BuildReport:
         """Take over a graph that was built elsewhere, and fetch what it needs into staging.
@@ -122,7 +127,7 @@ class CampaignGraphs(CampaignWriter):
             Look up its datasets here, once it is imported, as `refresh_qg` does.
         trim_existing_in, allow_pruning, allow_empty
             With `refresh`, as for `refresh_qg`.
-        write_qg, qg_dot, offline
+        write_qg, qg_dot, offline, dry_run
             As for `build`.
         **edits
             See `EditOptions`; nothing about pipeline or inputs.
@@ -146,13 +151,18 @@ class CampaignGraphs(CampaignWriter):
         refuse_definition(edits)
         options = GraphOptions(
             None, None, None, extend_qg, refresh, trim_existing_in, allow_pruning, allow_empty, write_qg, qg_dot,
-            offline, fetch=fetch,
+            offline, fetch=fetch and not dry_run,
         )  # fmt: skip
-        with self._changing("qg import", edits) as change:
+        with self._changing("qg import", edits, dry_run=dry_run) as change:
             return import_graph(change, uri, options)
 
     def refresh_qg(
-        self, *, fetch: bool = True, explain: bool = False, **options: Unpack[RefreshOptions]
+        self,
+        *,
+        fetch: bool = True,
+        explain: bool = False,
+        dry_run: bool = False,
+        **options: Unpack[RefreshOptions],
     ) -> BuildReport:
         """Look up again what the graph reads: in the current run, past runs and inputs. No quantum is ever added.
 
@@ -164,6 +174,8 @@ class CampaignGraphs(CampaignWriter):
             Whether to fetch what it reads now.
         explain : bool, optional
             Whether to tell, and to keep in the graph, what went of which task, and what was found of which dataset type.
+        dry_run : bool, optional
+            As for `build`.
         **options
             See `RefreshOptions`.
 
@@ -183,11 +195,19 @@ class CampaignGraphs(CampaignWriter):
         """
         from stage.campaign.refreshing import refresh_graph
 
-        with self._changing("qg refresh", {}) as change:
-            return refresh_graph(change, GraphOptions(fetch=fetch, explain=explain, **options))
+        with self._changing("qg refresh", {}, dry_run=dry_run) as change:
+            wanted = GraphOptions(fetch=fetch and not dry_run, explain=explain, **options)
+            return refresh_graph(change, wanted)
 
-    def fetch(self) -> FetchReport:
-        """Copy into staging the upstream rows that the graph needs.
+    def fetch(self, *, artifacts: str | None = None) -> FetchReport:
+        """Copy into staging the upstream rows that the graph needs, and files as the campaign says.
+
+        Where files are fetched, those of all that staging has of upstream's come, and what is here is not fetched again.
+
+        Parameters
+        ----------
+        artifacts : str, optional
+            ``direct``, ``link``, ``symlink`` or ``copy``, from now on; by default as it was said last.
 
         Returns
         -------
@@ -197,10 +217,42 @@ class CampaignGraphs(CampaignWriter):
         Raises
         ------
         StageError
-            If there is no graph, or upstream cannot be reached; staging is as it was.
+            If there is no graph, upstream cannot be reached, or files cannot be fetched so; staging is as it was.
         """
-        with self._changing("fetch", {}) as change:
+        edits: EditOptions = {"artifacts": artifacts} if artifacts is not None else {}
+        with self._changing("fetch", edits) as change:
             return fetching.fetch_graph(change)
+
+    def pull(self, *, dry_run: bool = False, on_conflict: Sequence[str] = ()) -> PullReport:
+        """Bring staging up to date with what has changed upstream since it was fetched.
+
+        Parameters
+        ----------
+        dry_run : bool, optional
+            Only plan; nothing is written.
+        on_conflict : sequence of str, optional
+            What becomes of what both sides have changed: ``CODE=fail``, ``CODE=keep`` (ours) or ``CODE=take``
+            (upstream's); ``all`` for every code.
+
+        Returns
+        -------
+        PullReport
+            The plan, whether it was carried out, and what is to be done next.
+
+        Raises
+        ------
+        ConflictError
+            If both sides have changed something and nobody said which counts; nothing was written. (A dry run returns
+            them in its plan.)
+        StageError
+            If nothing was fetched yet, or upstream cannot be reached; staging is as it was.
+        """
+        from stage.campaign.pulling import execute_pulling, plan_pulling
+
+        if dry_run:
+            return plan_pulling(self.layout, self.state, on_conflict)
+        with self._changing("pull", {}) as change:
+            return execute_pulling(change, on_conflict)
 
     def register_dataset_types(
         self, *, use_qg_configs: bool = False, use_task_configs: bool = False

@@ -167,7 +167,8 @@ class HistoryRecord:
         """Let go of what only old entries need, if this one is new: when nothing can be taken back any more."""
         if self._noted and ("quanta" in self._noted or len(positions(self._layout)) > KEPT_ENTRIES):
             with suppress(OSError, StageError):  # the next command does it
-                trim(self._layout, KEPT_ENTRIES)
+                if trim(self._layout, KEPT_ENTRIES, dry_run=True):
+                    trim(self._layout, KEPT_ENTRIES)
 
     def _entries(self, told: Mapping[str, Any], now: Snapshot, rows: Iterable[int]) -> list[Entry]:
         """Return the entries to be written: of what was done by hand before, and of this command."""

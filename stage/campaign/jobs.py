@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import UsageError
 from stage.campaign.layout import Layout
+from stage.campaign.outputs import outputs_of, refuse_given_run
 from stage.campaign.reports import RunReport
+from stage.campaign.state import load_state
 from stage.execution.allowance import Allowance
 from stage.execution.kept import DEFAULT_LIMIT
 
@@ -73,7 +75,7 @@ def datastore_of(graph_uri: str, run: str) -> str:
     Returns
     -------
     str
-        Its root.
+        Its root, as the campaign's state says.
 
     Raises
     ------
@@ -88,7 +90,8 @@ def datastore_of(graph_uri: str, run: str) -> str:
             code="no-datastore",
             hint="Say it: --datastore URI. A campaign's own graph has no run: see submit/RUN/graph.qg.",
         )
-    return str(Layout(root).data)
+    found = Layout(root)
+    return outputs_of(found, load_state(found.state)) if found.state.is_file() else str(found.data)
 
 
 def open_run_graph(graph: str) -> GraphFile:
@@ -198,11 +201,13 @@ def exec_graph(
     ordinals = (
         named_quanta(graph, quantum) if quantum else parse_quanta(quanta or "all", opened.layout.n_quanta)
     )
+    outputs = datastore or datastore_of(graph, run)
+    refuse_given_run(outputs, run)
     return execute_job(
         graph,
         ordinals,
         record,
-        datastore or datastore_of(graph, run),
+        outputs,
         processes=processes,
         force=force,
         timeout_s=timeout,
@@ -234,7 +239,9 @@ def merge_campaign(change: Change, records: Sequence[str]) -> RunReport:
     UsageError
         If they are of several runs, or of none of the campaign's.
     """
+    from stage.campaign.ephemeral import remove_merged
     from stage.campaign.repositories import open_staging
+    from stage.campaign.run_options import RunOptions
     from stage.campaign.running import report_run
     from stage.campaign.steps import run_graphs
     from stage.execution.merge import merge_records
@@ -258,4 +265,11 @@ def merge_campaign(change: Change, records: Sequence[str]) -> RunReport:
     graph = next((g for g in graphs if g.header.id == files[0].graph_id), graphs[0]).load()
     with open_staging(change.layout, writable=True) as staging:
         merged = merge_records(staging, graph, records)
-    return replace(report_run(change, run, finish=None), executed=merged.n_merged)
+        removed, notes = remove_merged(staging, graph, RunOptions())
+    return replace(
+        report_run(change, run, finish=None),
+        executed=merged.n_merged,
+        notes=notes,
+        removed=removed.n,
+        removed_bytes=removed.size_bytes,
+    )

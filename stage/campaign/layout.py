@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,8 @@ __all__ = ["DIRECTORY_VARIABLE", "STATE_FILE", "Layout", "absolute_uri", "find_c
 
 STATE_FILE = ".campaign.json"
 DIRECTORY_VARIABLE = "STAGE_CAMPAIGN_DIR"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+"""What a URI begins with; of its two strokes a `Path` that was made from it has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,15 +160,15 @@ def local_directory(uri: str | os.PathLike[str]) -> Path:
         If it is on another file system: campaign directories are local.
     """
     text = os.fspath(uri)
-    if "://" in text:
-        parts = urlsplit(text)
-        if parts.scheme != "file":
+    scheme = _SCHEME.match(text)
+    if scheme is not None:
+        if scheme[1].lower() != "file":
             raise UsageError(
-                f"a campaign directory cannot be at {parts.scheme}://: it is local for now",
+                f"a campaign directory cannot be at {scheme[1]}://: its registry and its lock need a local file system",
                 code="remote-campaign",
-                hint="Give a local directory; graphs, logs and records may be anywhere.",
+                hint="Give a local directory; upstream, and a graph with --write-qg URI, may be anywhere.",
             )
-        text = unquote(parts.path)
+        text = unquote(urlsplit(text).path)
     return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - keeps symbolic links as the user wrote them
 
 

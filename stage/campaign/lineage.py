@@ -16,6 +16,7 @@ from registry.model.refs import id_text, parse_id
 from stage.campaign.absent import Absence, absences, planned_types
 from stage.campaign.graph_reports import Document
 from stage.campaign.lineage_tree import Datasets, LineageTree, Quanta
+from stage.campaign.moved_on import moved_on
 from stage.campaign.reading import is_id
 from stage.campaign.run_documents import run_document
 
@@ -86,6 +87,10 @@ class Why(Document):
         Which of them were asked for.
     absences : sequence of Absence
         Why a dataset is not there, run by run.
+    file : str
+        Of a dataset: its file, as the datastore names it; empty if it is gone.
+    moved_on : str
+        Of a dataset that quanta have read: what has become of it upstream since, as pulls have noted it.
     """
 
     kind: str
@@ -101,6 +106,8 @@ class Why(Document):
     makes: Sequence[Datasets] = ()
     directions: Sequence[str] = ("up", "down")
     absences: Sequence[Absence] = ()
+    file: str = ""
+    moved_on: str = ""
 
 
 def why(
@@ -265,7 +272,7 @@ class _Question:
         raise NotFoundError(
             f"no {name} with {', '.join(words) or 'an empty data ID'} in {', '.join(path[:5]) or 'any run'}",
             code="no-such-dataset",
-            hint=f"List them: stage query datasets {name}",
+            hint=f"List them: stage query datasets {name}{'' if self.layout else f' --repo {self._place}'}",
         )
 
     def _runs_with(self, name: str) -> list[str]:
@@ -317,11 +324,12 @@ class _Question:
         raise NotFoundError(
             f"no quantum of '{task}' has {', '.join(words)}",
             code="no-such-quantum",
-            hint=f"See: stage log {task}",
+            hint=f"See: stage log {task}" if self.layout is not None else "Name it by its id.",
         )
 
     def _dataset(self, wanted: bytes) -> Why:
         ref = self.snapshot.dataset(wanted)
+        artifact = self.snapshot.artifact(wanted)
         trees = self._trees(wanted)
         maker = self.snapshot.walk([wanted], depth=1).quanta["id"].tolist()[:1]
         return Why(
@@ -335,6 +343,8 @@ class _Question:
             made_by=trees["up"].of_dataset(wanted) if "up" in trees else (),
             read_by=trees["down"].of_dataset(wanted) if "down" in trees else (),
             directions=self.directions,
+            file="" if artifact is None else artifact.uri,
+            moved_on=moved_on(self.snapshot, wanted) if self.layout is not None else "",
         )
 
     def _quantum(self, quanta: Columns) -> Why:

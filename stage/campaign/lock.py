@@ -230,6 +230,7 @@ def campaign_lock(path: Path, command: str, timeout_s: float | None = None) -> I
     """
     me = Holder(socket.gethostname(), os.getpid(), command, time.time_ns())
     handle = _wait(path, me, _timeout_s.get() if timeout_s is None else timeout_s)
+    _log.debug("took the lock of %s", path.parent)
     try:
         yield me
     finally:

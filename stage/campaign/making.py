@@ -24,6 +24,7 @@ def create_repo(
     universe: str | Path | DimensionUniverse | None = None,
     registry: str | None = None,
     datastore: str | None = None,
+    shared: str | None = None,
 ) -> RepoInfo:
     """Make an empty repository.
 
@@ -37,6 +38,8 @@ def create_repo(
         URL of its database; SQLite in the directory by default.
     datastore : str, optional
         Root of its files.
+    shared : str, optional
+        Group that may write all that is ever made in it; the directory's own if empty.
 
     Returns
     -------
@@ -48,14 +51,16 @@ def create_repo(
     AlreadyExistsError
         If there is one; it is left as it is.
     NotFoundError
-        If the universe's file is missing.
+        If the universe's file is missing, or there is no such group.
     UsageError
         If it is no universe.
     """
     from sync.repo import Repo
 
     dimensions = _as_universe(universe)
-    with Repo.create(absolute_uri(repo), dimensions, registry_url=registry, datastore_root=datastore) as made:
+    with Repo.create(
+        absolute_uri(repo), dimensions, registry_url=registry, datastore_root=datastore, shared=shared
+    ) as made:
         return info_of(made)
 
 
@@ -116,6 +121,7 @@ def create_repo_from_table(
     mode: TransferMode = "copy",
     registry: str | None = None,
     datastore: str | None = None,
+    shared: str | None = None,
 ) -> RepoInfo:
     """Make the repository that a table describes: all of it, or nothing.
 
@@ -133,6 +139,8 @@ def create_repo_from_table(
         URL of its database; SQLite in the directory by default.
     datastore : str, optional
         Root of its files.
+    shared : str, optional
+        As for `create_repo`.
 
     Returns
     -------
@@ -149,7 +157,13 @@ def create_repo_from_table(
     from sync.tables.repository import create_from_table
 
     with create_from_table(
-        absolute_uri(repo), plan, run=run, mode=mode, registry_url=registry, datastore_root=datastore
+        absolute_uri(repo),
+        plan,
+        run=run,
+        mode=mode,
+        registry_url=registry,
+        datastore_root=datastore,
+        shared=shared,
     ) as made:
         return info_of(made)
 

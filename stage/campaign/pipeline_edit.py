@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["edit_document", "edit_pipeline", "has_pipeline_edits"]
 
-_EDITING = ("task", "config", "config_file", "instrument")
+_EDITING = ("task", "config", "config_file", "instrument", "no_instrument")
 _CHANGING = ("pipeline", *_EDITING, "write_pipeline")
 Document = dict[str, Any]
 
@@ -56,17 +56,33 @@ def _task(document: Document, label: str) -> Document:
     return body
 
 
+def _folder_with(target: str) -> str | None:
+    """Return the working directory if a task's module lies there, for a person who names it does not say where else."""
+    name = target.partition(":")[0].partition(".")[0]
+    here = Path.cwd()
+    is_there = name.isidentifier() and ((here / f"{name}.py").is_file() or (here / name).is_dir())
+    return str(here) if is_there else None
+
+
+def _search(document: Document, folder: str) -> None:
+    """Let a pipeline's modules be searched for in a directory too; its file's own is searched anyway."""
+    found = document.get("search_path") or []
+    known = [found] if isinstance(found, str) else list(found)
+    if folder not in (*known, "", "."):
+        document["search_path"] = [*known, folder]
+
+
 def edit_document(
     document: Document, options: EditOptions, place: Callable[[str], str] = absolute_uri
 ) -> Document:
-    """Apply ``-t``, ``-c``, ``-C`` and ``--instrument`` to the document of a local pipeline.
+    """Apply ``-t``, ``-c``, ``-C``, ``--instrument`` and ``--no-instrument`` to the document of a local pipeline.
 
     Parameters
     ----------
     document : dict
         The YAML document.
     options : EditOptions
-        ``task``, ``config``, ``config_file``, ``instrument``; others are ignored.
+        ``task``, ``config``, ``config_file``, ``instrument``, ``no_instrument``; others are ignored.
     place : callable, optional
         Says how a file is named in the document.
 
@@ -86,6 +102,8 @@ def edit_document(
     for text in options.get("task", ()):
         label, target = _split(text, ":", "LABEL:CLASS")
         _task(document, label)["class"] = target
+        if (folder := _folder_with(target)) is not None:
+            _search(document, place(folder))
     for text in options.get("config_file", ()):
         label, uri = _split(text, ":", "LABEL:FILE")
         body = _task(document, label)
@@ -106,6 +124,8 @@ def edit_document(
         body["config"] = config
     if options.get("instrument"):
         document["instrument"] = options["instrument"]
+    if options.get("no_instrument"):
+        document["instrument"] = None  # said, so that what is imported does not say one
     if not document["tasks"]:
         del document["tasks"]
     return document
@@ -128,7 +148,8 @@ def edit_pipeline(change: Change, state: CampaignState, options: EditOptions) ->
     state : CampaignState
         The state so far.
     options : EditOptions
-        ``pipeline``, ``task``, ``config``, ``config_file``, ``instrument``, ``write_pipeline``; others are ignored.
+        ``pipeline``, ``task``, ``config``, ``config_file``, ``instrument``, ``no_instrument``, ``write_pipeline``; others
+        are ignored.
 
     Returns
     -------
@@ -210,8 +231,18 @@ def _dump(document: Document) -> bytes:
 
 
 def _needed(change: Change, state: CampaignState, options: EditOptions, uri: str | None) -> EditOptions:
-    """Leave ``--instrument`` out where the pipeline has that instrument already: it stays as it is."""
+    """Leave ``--instrument`` and ``--no-instrument`` out where the pipeline has it so already: it stays as it is."""
     name, known = options.get("instrument"), state.pipeline or uri
+    if options.get("no_instrument"):
+        if name:
+            raise UsageError(
+                "--instrument and --no-instrument contradict each other",
+                code="contradicting-options",
+                hint="Give one of them.",
+            )
+        return (
+            options if _names_one(change.layout, state.pipeline, uri) else _without(options, "no_instrument")
+        )
     if not name or (known is None and options.get("task")):
         return options
     if known is None:
@@ -223,9 +254,21 @@ def _needed(change: Change, state: CampaignState, options: EditOptions, uri: str
     # What is added to a pipeline may be for another: then the instrument has to be said.
     if uri not in (None, known) or _instrument_of(change.layout, known) != name:
         return options
-    rest = {**options}
-    del rest["instrument"]
-    return cast("EditOptions", rest)
+    return _without(options, "instrument")
+
+
+def _names_one(layout: Layout, *uris: str | None) -> bool:
+    """Tell whether a pipeline names an instrument, or cannot be read: perhaps because of that."""
+    from stage.pipeline.load import load_definition
+
+    try:
+        return any(uri and load_definition(layout.resolve(uri)).instrument for uri in uris)
+    except StageError:
+        return True
+
+
+def _without(options: EditOptions, name: str) -> EditOptions:
+    return cast("EditOptions", {key: value for key, value in options.items() if key != name})
 
 
 def _instrument_of(layout: Layout, uri: str) -> str | None:

@@ -12,6 +12,7 @@ from stage.campaign.deciding import taken_names
 from stage.campaign.dropping import execute_drop, plan_drop
 from stage.campaign.graphs import load_pipeline, open_graph
 from stage.campaign.outcomes import has_collection
+from stage.campaign.outputs import begin_outputs, refuse_given_run
 from stage.campaign.repositories import open_both, open_staging
 from stage.campaign.run_graph import note_finish
 from stage.campaign.stack import choose_run, set_campaign_chain, take_back_run
@@ -77,7 +78,9 @@ def prepare_without_graph(change: Change, options: RunOptions) -> str:
             names = (run, change.state.collections.chain or "")
             begun, chain = ("" if has_collection(snapshot, name) else name for name in names)
         if begun:
-            change.creating_tree(change.layout.data / run)
+            begin_outputs(change, staging, begun)
+        else:
+            refuse_given_run(staging.datastore.root, run)
         change.undoing(lambda: take_back_run(change.layout, begun, chain))
         prepare_run(staging, graph)
         change.state = set_campaign_chain(staging, change.state)

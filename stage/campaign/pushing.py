@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from registry.errors import NotFoundError, nearest
+from registry.errors import NotFoundError, UsageError, nearest
 from stage.campaign.outcomes import has_collection, planned_tasks, task_counts
 from stage.campaign.reports import PushReport
 from stage.campaign.repositories import check_same_upstream, open_staging, open_upstream
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from stage.campaign.layout import Layout
     from stage.campaign.state import CampaignState
     from sync.plan import CampaignInfo
+    from sync.pushing.asking import Asked
     from sync.repo import Repo
+    from sync.transfer import Mode
 
 __all__ = ["campaign_info", "push_campaign", "push_state", "runs_to_push"]
 
@@ -100,8 +102,12 @@ def push_state(snapshot: Snapshot, run: str) -> str:
         return "to push"
     if entries[0].state != journal.DONE:
         return "push broken off"
-    # A push of chosen dataset types only leaves something to push.
-    whole = [e.payload.get("marks", {}).get(run) for e in entries if not e.payload.get("dataset_types")]
+    # A push of chosen datasets only leaves something to push.
+    whole = [
+        e.payload.get("marks", {}).get(run)
+        for e in entries
+        if not (e.payload.get("dataset_types") or e.payload.get("where"))
+    ]
     return "pushed" if snapshot.run_marks([run]).get(run) in whole else "to push again"
 
 
@@ -113,6 +119,46 @@ def _unfinished(layout: Layout, staging: Repo, runs: Sequence[str]) -> dict[str,
     return {run: n for run, n in missing.items() if n}
 
 
+def _as_typed(
+    runs: Sequence[str],
+    *,
+    chain: str | None,
+    dataset_type: Sequence[str],
+    where: str | None,
+    register_dataset_types: bool,
+    only_complete: bool,
+    strict_inputs: bool,
+    on_conflict: Sequence[str],
+    artifacts: str,
+) -> Asked:
+    """Return a push as its user would type it again."""
+    from sync.pushing.asking import Asked
+
+    words: list[str] = []
+    repeated = [("--dataset-type", glob) for glob in dataset_type]
+    repeated += [("--on-conflict", policy) for policy in on_conflict]
+    way = artifacts if artifacts != "auto" else None
+    for option, value in (("--chain", chain), ("--where", where), ("--artifacts", way), *repeated):
+        words += [option, value] if value else []
+    flags = {
+        "--register-dataset-types": register_dataset_types,
+        "--only-complete": only_complete,
+        "--strict-inputs": strict_inputs,
+    }
+    return Asked(tuple(runs), (*words, *(flag for flag, given in flags.items() if given)))
+
+
+def _mode(artifacts: str) -> Mode:
+    for mode in ("auto", "link", "copy"):
+        if artifacts == mode:
+            return mode
+    raise UsageError(
+        f"artifacts cannot get upstream by '{artifacts}'",
+        code="bad-artifacts",
+        hint="Say auto, link or copy: stage push --artifacts copy.",
+    )
+
+
 def push_campaign(
     layout: Layout,
     state: CampaignState,
@@ -121,8 +167,12 @@ def push_campaign(
     dry_run: bool = False,
     chain: str | None = None,
     dataset_type: Sequence[str] = (),
+    where: str | None = None,
     register_dataset_types: bool = False,
     only_complete: bool = False,
+    strict_inputs: bool = False,
+    on_conflict: Sequence[str] = (),
+    artifacts: str = "auto",
 ) -> PushReport:
     """Merge runs upstream, or say what that would do.
 
@@ -140,10 +190,18 @@ def push_campaign(
         Upstream chain to put the runs at the front of.
     dataset_type : sequence of str, optional
         Globs of dataset types; all by default.
+    where : str, optional
+        Expression that chooses datasets by their data IDs.
     register_dataset_types : bool, optional
         Define upstream what it lacks.
     only_complete : bool, optional
         Leave out runs in which a quantum failed or is missing.
+    strict_inputs : bool, optional
+        Refuse the push where upstream will not have an input that was used.
+    on_conflict : sequence of str, optional
+        ``KIND=fail`` or ``KIND=skip``: what becomes of conflicts of a kind.
+    artifacts : {"auto", "link", "copy"}, optional
+        How files get upstream.
 
     Returns
     -------
@@ -159,9 +217,10 @@ def push_campaign(
     IntegrityError
         If an artifact is not what was recorded.
     """
-    from sync.push import check_local, execute_push, plan_push
+    from sync.push import PushResult, check_local, execute_push, plan_push
 
     began = time.monotonic()
+    mode = _mode(artifacts)
     with (
         open_staging(layout, writable=not dry_run) as staging,
         open_upstream(state, writable=not dry_run) as upstream,
@@ -174,21 +233,31 @@ def push_campaign(
             upstream,
             tuple(run for run in chosen if run not in left_out),
             dataset_types=tuple(dataset_type),
+            where=where or "",
             register_dataset_types=register_dataset_types,
             chain=chain,
             only_complete=only_complete,
+            strict_inputs=strict_inputs,
+            on_conflict=tuple(on_conflict),
+            mode=mode,
             campaign=campaign_info(staging, state),
-        )
-        locked_s = 0.0
+            asked=_as_typed(
+                runs, chain=chain, dataset_type=dataset_type, where=where, strict_inputs=strict_inputs,
+                register_dataset_types=register_dataset_types, only_complete=only_complete, on_conflict=on_conflict,
+                artifacts=mode,
+            ),
+        )  # fmt: skip
+        result = PushResult(None)
         if not dry_run:
-            locked_s = execute_push(plan, staging, upstream).locked_s
+            result = execute_push(plan, staging, upstream, mode=mode)
         elif not plan.conflicts:
             check_local(plan, staging)
     return PushReport(
-        plan,
+        result.plan or plan,
         dry_run,
-        pushed=not dry_run and not plan.is_empty,
+        pushed=result.push_id is not None,
         seconds=time.monotonic() - began,
         left_out=left_out,
-        locked_seconds=locked_s,
+        locked_seconds=result.locked_s,
+        adopted=result.moved if result.adopted else 0,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from registry.errors import NotFoundError, UsageError
 from stage.campaign import graphs, history, outcomes, questions, reading
+from stage.campaign.check_verbs import CampaignChecks
 from stage.campaign.layout import Layout, find_campaign
 from stage.campaign.repositories import open_staging, open_upstream
 from stage.campaign.state import CampaignState, load_state
@@ -26,7 +27,7 @@ __all__ = ["CampaignReader", "StrPath"]
 StrPath = str | os.PathLike[str]
 
 
-class CampaignReader:
+class CampaignReader(CampaignChecks):
     """What can be asked of a campaign while others change it.
 
     Parameters
@@ -160,13 +161,26 @@ class CampaignReader:
                 newest = run or self._newest_run()
                 return draw_graph(graph, format, snapshot=snapshot, run=newest, max_nodes=max_nodes)
 
-    def draw_pipeline(self, format: str = "text") -> str:  # noqa: A002 - the option's name
+    def draw_pipeline(
+        self,
+        format: str = "text",  # noqa: A002 - the option's name
+        *,
+        uri: str | None = None,
+        status: bool = False,
+        run: str | None = None,
+    ) -> str:
         """Draw the campaign's pipeline.
 
         Parameters
         ----------
         format : {"text", "dot", "mermaid", "svg"}, optional
             Form of the picture.
+        uri : str, optional
+            Another pipeline.
+        status : bool, optional
+            Whether to show how many quanta of each task became what.
+        run : str, optional
+            In which run; the newest by default. Implies `status`.
 
         Returns
         -------
@@ -175,13 +189,23 @@ class CampaignReader:
 
         Raises
         ------
+        NotFoundError
+            If there is no such run.
         UsageError
             If the campaign has no pipeline, or there is no such form.
         """
+        from stage.campaign.seeing import task_statuses
         from stage.graph.drawing import draw
+        from stage.pipeline.pipeline import Pipeline
 
-        pipeline = graphs.load_pipeline(self.layout, self.state)
-        return draw(pipeline, format, title=f"Pipeline of campaign '{self.state.name}'")
+        pipeline = Pipeline.load(uri) if uri else graphs.load_pipeline(self.layout, self.state)
+        title = uri or f"Pipeline of campaign '{self.state.name}'"
+        if not (status or run):
+            return draw(pipeline, format, title=title)
+        newest = run or self._newest_run()
+        with open_staging(self.layout) as staging, staging.registry.read() as snapshot:
+            counts = task_statuses(snapshot, self.layout, newest)
+        return draw(pipeline, format, task_status=counts, title=f"{title}, {newest}")
 
     def query(self, what: str, *names: str, upstream: bool = False, **options: Any) -> Columns:
         """Put one question to the campaign's staging, or to its upstream.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,12 @@ def is_id(text: str) -> bool:
 
 
 def get_dataset(
-    repo: Repo, dataset: str, *data_id: str, collections: Sequence[str] = (), output: str | Path | None = None
+    repo: Repo,
+    dataset: str,
+    *data_id: str,
+    collections: Sequence[str] = (),
+    output: str | Path | None = None,
+    is_named: bool = False,
 ) -> DatasetContent:
     """Get one dataset's file or content.
 
@@ -60,6 +66,8 @@ def get_dataset(
         Where to search, in order; by default everywhere, for the newest.
     output : str or path, optional
         A local file that gets the artifact as it is stored.
+    is_named : bool, optional
+        Whether a person has named the repository, and has to for other commands too.
 
     Returns
     -------
@@ -86,7 +94,7 @@ def get_dataset(
                 raise NotFoundError(
                     f"no {dataset} with {', '.join(data_id) or 'an empty data ID'} in {where or 'any run'}",
                     code="no-such-dataset",
-                    hint=f"List them: stage query datasets {dataset}",
+                    hint=f"List them: stage query datasets {dataset}{f' --repo {repo.root}' if is_named else ''}",
                 )
             ref = found
         artifact = snapshot.artifact(ref.id)
@@ -98,8 +106,10 @@ def get_dataset(
         )
     if output is not None:
         write_atomically(Path(output), read_bytes(repo.datastore.locate(artifact.uri)))
-        return DatasetContent(ref, b"")
-    return DatasetContent(ref, _content(repo, ref.dataset_type.storage_class, artifact))
+        content: str | bytes = b""
+    else:
+        content = _content(repo, ref.dataset_type.storage_class, artifact)
+    return DatasetContent(ref, content, partial(repo.datastore.get, artifact, ref.dataset_type.storage_class))
 
 
 def _newest_run_of(snapshot: Snapshot, dataset_type: str, data_id: Sequence[str]) -> list[str]:

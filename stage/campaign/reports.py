@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,8 @@ class PushReport:
         Runs that were left out because quanta of them have no outcome yet, and how many.
     locked_seconds : float
         For how long nobody else could write upstream.
+    adopted : int
+        Files that were registered where they are.
     """
 
     plan: PushPlan
@@ -131,6 +133,7 @@ class PushReport:
     seconds: float = 0.0
     left_out: Mapping[str, int] = field(default_factory=dict)
     locked_seconds: float = 0.0
+    adopted: int = 0
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON-like values.
@@ -147,6 +150,7 @@ class PushReport:
             "seconds": self.seconds,
             "left_out": dict(self.left_out),
             "locked_seconds": self.locked_seconds,
+            "adopted": self.adopted,
         }
 
 
@@ -216,10 +220,18 @@ class DatasetContent:
         Which.
     content : str or bytes
         Text where its storage class is text, else the bytes of the artifact; empty if it went to a file.
+    reader : callable, optional
+        Reads the artifact and returns the object.
     """
 
     ref: DatasetRef
     content: str | bytes
+    reader: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def value(self) -> Any:
+        """The object itself, as a task would get it."""
+        return self.content if self.reader is None else self.reader()
 
     @property
     def id(self) -> str:

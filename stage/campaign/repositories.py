@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from registry.errors import ConflictError, NotFoundError, StorageError
 from stage.campaign.files import allows_wal
+from stage.campaign.looking import look_at_inputs
+from stage.campaign.outputs import align_outputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +24,9 @@ __all__ = [
     "check_same_upstream", "ensure_staging", "lost_staging", "open_both", "open_staging", "open_upstream",
 ]  # fmt: skip
 
+_log = logging.getLogger(__name__)
+_MAY_NOT = frozenset({"not-permitted", "read-only"})
+"""It was reached: it is this user who may not write it."""
 _UPSTREAM_ID, _UPSTREAM_URI = "upstream.id", "upstream.uri"
 
 
@@ -45,11 +51,15 @@ def open_upstream(state: CampaignState, *, writable: bool = False) -> Iterator[R
     NotFoundError
         If nothing answers at its URI.
     """
-    from sync.repo import Repo
+    from sync.filesystem.files import redact
+    from sync.upstream import open_upstream as open_any
 
+    _log.info("opening upstream %s %s", redact(state.repo), "to write" if writable else "to read")
     try:
-        repo = Repo.open(state.repo, writable=writable)
+        repo = open_any(state.repo, writable=writable)
     except (NotFoundError, StorageError) as exc:
+        if exc.code in _MAY_NOT:
+            raise
         raise type(exc)(
             f"the upstream repository of campaign '{state.name}' cannot be reached: {exc.message}",
             code="upstream-unreachable",
@@ -82,6 +92,7 @@ def open_staging(layout: Layout, *, writable: bool = False) -> Iterator[Repo]:
     NotFoundError
         If the campaign has none yet, or it is gone.
     """
+    from sync.outputs import OUTPUTS_IN
     from sync.repo import Repo
 
     if not layout.staging.is_file():
@@ -91,6 +102,10 @@ def open_staging(layout: Layout, *, writable: bool = False) -> Iterator[Repo]:
             hint="It is made by the first 'stage build'.",
         )
     repo = Repo.attach(layout.staging_url, str(layout.data), writable=writable)
+    if outputs := repo.registry.attribute(OUTPUTS_IN):
+        from sync.outputs_store import OutputsStore
+
+        repo.datastore = OutputsStore(outputs)
     try:
         yield repo
     finally:
@@ -128,6 +143,7 @@ def open_both(change: Change, *, offline: bool = False) -> Iterator[tuple[Repo |
         return
     with open_upstream(change.state) as upstream:
         ensure_staging(change, upstream)
+        look_at_inputs(change, upstream)
         with open_staging(change.layout) as staging:
             yield upstream, staging
 
@@ -183,6 +199,7 @@ def ensure_staging(change: Change, upstream: Repo) -> None:
         lost = lost_staging(layout)
         if lost is not None:
             raise lost
+        _log.info("making the staging registry %s", layout.staging)
         change.creating(layout.staging)
         change.creating(layout.data)
         layout.data.mkdir(exist_ok=True)
@@ -192,9 +209,10 @@ def ensure_staging(change: Change, upstream: Repo) -> None:
             wal=allows_wal(layout.root),
             attributes={_UPSTREAM_ID: upstream.registry.repo_id.hex(), _UPSTREAM_URI: change.state.repo},
         ).close()
-        return
-    with open_staging(layout) as staging:
-        check_same_upstream(staging, upstream)
+    else:
+        with open_staging(layout) as staging:
+            check_same_upstream(staging, upstream)
+    align_outputs(change, upstream)
 
 
 def check_same_upstream(staging: Repo, upstream: Repo) -> None:

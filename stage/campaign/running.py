@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING
 from stage.campaign.deciding import decide_run
 from stage.campaign.drop_report import DropReport
 from stage.campaign.dropping import execute_drop
-from stage.campaign.ephemeral import choose_ephemeral, may_remove
+from stage.campaign.ephemeral import PUSH_FIRST, choose_ephemeral, may_remove
 from stage.campaign.fetching import ensure_fetched
 from stage.campaign.outcomes import failures_of, has_collection, planned_tasks, task_counts
+from stage.campaign.outputs import begin_outputs, refuse_given_run
 from stage.campaign.reports import RunReport
 from stage.campaign.repositories import open_staging
 from stage.campaign.run_graph import note_finish, save_run_graph, stays_open
@@ -31,9 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PreparedRun", "prepare_campaign", "report_run", "run_campaign"]
 
-_PUSH_FIRST = (
-    "nothing ephemeral was removed: a push of this run was broken off; finish it ('stage push') first"
-)
+_log = logging.getLogger(__name__)
 _STAYS = (
     "it is complete and stays the current run, as was said when it was made; 'stage run --finish' ends it"
 )
@@ -107,6 +107,7 @@ def run_campaign(change: Change, options: RunOptions) -> RunReport:
         with open_staging(layout, writable=True) as staging:
             ephemeral, stay = _ephemeral(staging, graph, options)
             notes.extend(stay)
+            _log.info("executing %s (-j %d)", uri, options.processes)
             return run_graph(
                 staging,
                 uri,
@@ -156,7 +157,7 @@ def _ephemeral(
     if types:
         with staging.registry.read() as snapshot:
             if not may_remove(snapshot, graph.output_run):
-                return (), (*notes, _PUSH_FIRST)
+                return (), (*notes, PUSH_FIRST)
     return types, notes
 
 
@@ -201,12 +202,15 @@ def prepare_campaign(change: Change, options: RunOptions) -> PreparedRun:
     task_path = _task_path(change)
     extend_path(task_path)
     change.save_now()
+    _log.info("%s run %s: %d quanta", "beginning" if decided.is_new else "going on with", run, graph.n_quanta)
     with open_staging(change.layout, writable=True) as staging:
         with staging.registry.read() as snapshot:
             names = (run, change.state.collections.chain or "")
             begun, chain = ("" if has_collection(snapshot, name) else name for name in names)
-        if begun and not change.layout.data.is_file():
-            change.creating_tree(change.layout.data / run)
+        if begun:
+            begin_outputs(change, staging, begun)
+        else:
+            refuse_given_run(staging.datastore.root, run)
         change.undoing(lambda: take_back_run(change.layout, begun, chain))
         prepare_run(staging, graph)
         change.state = set_campaign_chain(staging, change.state)

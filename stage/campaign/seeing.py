@@ -11,10 +11,12 @@ from registry.errors import NotFoundError
 if TYPE_CHECKING:
     from registry.model.columns import Columns
     from registry.snapshot import Snapshot
+    from stage.campaign.layout import Layout
+    from stage.campaign.reports import TaskCounts
     from stage.graph.file.reader import GraphFile
     from stage.graph.graph import QuantumGraph
 
-__all__ = ["draw_graph", "run_statuses"]
+__all__ = ["draw_graph", "run_statuses", "task_statuses"]
 
 
 def run_statuses(snapshot: Snapshot, run: str, graph: QuantumGraph) -> dict[int, str]:
@@ -48,6 +50,38 @@ def run_statuses(snapshot: Snapshot, run: str, graph: QuantumGraph) -> dict[int,
     place = dict(zip(rows.rows(("task", "data_id")), rows["ordinal"].tolist(), strict=True))
     found = zip(recorded.rows(("task", "data_id")), recorded["status"].tolist(), strict=True)
     return {place[key]: status for key, status in found if key in place}
+
+
+def task_statuses(snapshot: Snapshot, layout: Layout, run: str) -> TaskCounts:
+    """Say how many quanta of each task became what in a run.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Of staging.
+    layout : Layout
+        The campaign's paths.
+    run : str
+        The RUN.
+
+    Returns
+    -------
+    mapping of str to mapping
+        Label to status to number.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such run (``no-run``).
+    """
+    from stage.campaign.outcomes import has_collection, planned_tasks, task_counts
+
+    planned = planned_tasks(layout, run)
+    if not planned and not has_collection(snapshot, run):
+        raise NotFoundError(
+            f"no quantum of '{run}' has an outcome", code="no-run", hint="Runs are listed by 'stage status'."
+        )
+    return task_counts(snapshot, run, planned)
 
 
 def draw_graph(

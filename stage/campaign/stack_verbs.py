@@ -11,12 +11,17 @@ from stage.campaign.command_line import command_text
 from stage.campaign.drop_report import drop_mode
 from stage.campaign.entries import trim
 from stage.campaign.graph_verbs import CampaignGraphs
+from stage.campaign.history import HistoryRecord
 from stage.campaign.lock import campaign_lock
 from stage.campaign.options import EditOptions
 from stage.campaign.run_options import RunOptions, StackOptions
+from stage.campaign.state import load_state
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stage.campaign.drop_report import CleanReport, DropReport
+    from stage.campaign.freeing import FreeReport
     from stage.campaign.rollback import RollbackReport
 
 __all__ = ["CampaignStack"]
@@ -91,7 +96,9 @@ class CampaignStack(CampaignGraphs):
                 )
             return name
 
-    def pop(self, n: int = 0, *, unstore: bool = False, purge: bool = False) -> DropReport:
+    def pop(
+        self, n: int = 0, *, unstore: bool = False, purge: bool = False, dry_run: bool = False
+    ) -> DropReport:
         """Drop runs from the top of the stack; they stay in staging unless told otherwise.
 
         Parameters
@@ -102,6 +109,8 @@ class CampaignStack(CampaignGraphs):
             Remove their files.
         purge : bool, optional
             Remove them altogether, with their datasets, logs and records; does more than `unstore`.
+        dry_run : bool, optional
+            Only say what would leave.
 
         Returns
         -------
@@ -116,8 +125,11 @@ class CampaignStack(CampaignGraphs):
             If one is to be removed that was pushed, or datasets of it are in other collections. In both cases all is as
             it was.
         """
+        mode = drop_mode(unstore=unstore, purge=purge)
+        if dry_run:
+            return dropping.plan_pop(self.layout, self.state, n, mode)
         with self._changing("pop", {}) as change:
-            return dropping.pop_campaign(change, n, drop_mode(unstore=unstore, purge=purge))
+            return dropping.pop_campaign(change, n, mode)
 
     def clean(
         self, *, purge: bool = False, keep_history: int | None = None, dry_run: bool = False
@@ -190,3 +202,59 @@ class CampaignStack(CampaignGraphs):
             return plan_rollback(self.layout, self.state, to, without_lost=without_lost)
         with self._changing("rollback", {}) as change:
             return roll_back(change, to, without_lost=without_lost)
+
+    def drop(
+        self,
+        *runs: str,
+        dataset_type: Sequence[str] = (),
+        inputs: bool = False,
+        cache: bool = False,
+        verify: bool = False,
+        dry_run: bool = False,
+    ) -> FreeReport:
+        """Remove files of the campaign that upstream holds with the same bytes; the datasets stay, and refer to those.
+
+        Parameters
+        ----------
+        *runs : str
+            Whose files; of all its runs if neither these nor `inputs` nor `cache` is given.
+        dataset_type : sequence of str, optional
+            Globs of dataset types; all by default.
+        inputs : bool, optional
+            Files of inputs that were fetched.
+        cache : bool, optional
+            What this machine's cache of remote inputs holds.
+        verify : bool, optional
+            Read upstream's files and compare them with what was recorded.
+        dry_run : bool, optional
+            Only say what would go.
+
+        Returns
+        -------
+        FreeReport
+            What goes, and what stays and why.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such run, or upstream cannot be reached.
+        ConflictError
+            If there are files and none of them may go. Nothing has changed.
+        """
+        from stage.campaign.freeing import free_files
+
+        def free(*, only_plan: bool) -> FreeReport:
+            return free_files(
+                self.layout, self.state, runs,
+                dataset_type=dataset_type, inputs=inputs, cache=cache, verify=verify, dry_run=only_plan,
+            )  # fmt: skip
+
+        if dry_run:
+            return free(only_plan=True)
+        with campaign_lock(self.layout.lock, command_text("drop")):
+            self.state = load_state(self.layout.state)
+            report = free(only_plan=False)
+            if not report.is_empty:
+                entry = HistoryRecord(self.layout, command_text("drop"))
+                entry.note({"freed": ([], [*report.runs, *(["inputs"] if inputs else [])])}, self.state)
+        return report

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stage.graph.access import QuantumSource
     from sync.repo import Repo
 
-__all__ = ["read_digests", "staleness_notes"]
+__all__ = ["moved_inputs", "read_digests", "staleness_notes"]
 
 
 def read_digests(
@@ -99,6 +99,28 @@ def staleness_notes(
             now |= read_digests(state, graph, None, staging)
     looked_at = [*c.past_runs, *(c.inputs if ask_upstream else ())]
     return [*notes, *_changes({n: before[n] for n in looked_at if n in before}, now)]
+
+
+def moved_inputs(state: CampaignState, graph: QuantumSource, upstream: Repo) -> list[str]:
+    """Say which inputs hold something else upstream than when the graph was built or refreshed.
+
+    Parameters
+    ----------
+    state : CampaignState
+        With the digests that were taken then.
+    graph : QuantumGraph or GraphFile
+        The campaign's.
+    upstream : Repo
+        Open.
+
+    Returns
+    -------
+    list of str
+        A line an input.
+    """
+    before = state.quantum_graph.digests
+    known = {n: before[n] for n in state.collections.inputs if n in before}
+    return _changes(known, read_digests(state, graph, upstream, None)) if known else []
 
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

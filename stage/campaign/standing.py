@@ -41,7 +41,7 @@ class CampaignStanding(CampaignReader):
         qg_dot : str, optional
             Where to write a drawing of the graph in dot, with what became of its quanta in the newest run.
         pipeline_dot : str, optional
-            Where to write a drawing of the pipeline in dot.
+            Where to write a drawing of the pipeline in dot, with what became of its tasks' quanta in the newest run.
 
         Returns
         -------
@@ -60,7 +60,8 @@ class CampaignStanding(CampaignReader):
         if qg_dot:
             _write(qg_dot, self._drawn_graph())
         if pipeline_dot:
-            _write(pipeline_dot, self.draw_pipeline("dot"))
+            was_run = bool(self.state.collections.runs) and self.layout.staging.is_file()
+            _write(pipeline_dot, self.draw_pipeline("dot", status=was_run))
         return status.campaign_status(self.layout, self.state, ask_upstream=upstream)
 
     def _drawn_graph(self) -> str:

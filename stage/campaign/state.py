@@ -19,6 +19,7 @@ from registry.errors import (
 from registry.model.collections import check_collection_name
 from stage.campaign.fields import Fields
 from stage.campaign.files import write_atomically
+from stage.campaign.input_options import check_artifacts, check_cache_size
 from stage.campaign.naming import check_campaign_name, check_pattern
 
 if TYPE_CHECKING:
@@ -124,6 +125,14 @@ class CampaignState:
         URI of the pipeline, relative if it is the campaign's own.
     quantum_graph : GraphEntry
         Its graph.
+    run_dirs : bool
+        Whether its directory shows the files of its runs; see `stage.campaign.run_dirs`.
+    artifacts : str
+        How files of inputs are fetched: ``direct``, ``link``, ``symlink`` or ``copy``.
+    outputs_in : str or None
+        Where outputs go from the start, so that a push moves no file; None for the campaign's own directory.
+    cache_size : str
+        How large the cache for remote inputs may become, as ``20GB``; empty for the default.
     version : str
         Version of the file's form.
     """
@@ -134,6 +143,10 @@ class CampaignState:
     doc: str = ""
     pipeline: str | None = None
     quantum_graph: GraphEntry = field(default_factory=GraphEntry)
+    run_dirs: bool = False
+    artifacts: str = "direct"
+    outputs_in: str | None = None
+    cache_size: str = ""
     version: str = FORMAT_VERSION
 
     def with_collections(self, **changes: Any) -> CampaignState:
@@ -177,6 +190,14 @@ class CampaignState:
         }
         if self.pipeline is not None:
             document["pipeline"] = self.pipeline
+        if self.run_dirs:
+            document["run_dirs"] = True
+        if self.artifacts != "direct":
+            document["artifacts"] = self.artifacts
+        if self.outputs_in is not None:
+            document["outputs_in"] = self.outputs_in
+        if self.cache_size:
+            document["cache_size"] = self.cache_size
         if graph != GraphEntry():
             document["quantum_graph"] = {
                 "uri": graph.uri,
@@ -223,6 +244,10 @@ class CampaignState:
             doc=top.take("doc", _text),
             repo=top.take("repo", _nonempty),
             pipeline=top.take("pipeline", _optional(_nonempty), default=None),
+            run_dirs=top.take("run_dirs", _yes_or_no, default=False),
+            artifacts=top.take("artifacts", _checked(check_artifacts), default="direct"),
+            outputs_in=top.take("outputs_in", _optional(_nonempty), default=None),
+            cache_size=top.take("cache_size", _checked(check_cache_size), default=""),
             collections=Collections(
                 inputs=c.take("inputs", _names, default=()),
                 chain=c.take("chain", _optional(_checked(check_collection_name))),
@@ -280,6 +305,12 @@ def _nonempty(value: Any) -> str:
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"expected a whole number that is not negative, not {json.dumps(value)[:60]}")
+    return value
+
+
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, not {json.dumps(value)[:60]}")  # noqa: TRY004
     return value
 
 

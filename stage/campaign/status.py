@@ -13,6 +13,7 @@ from stage.campaign.discrepancy import find_discrepancies
 from stage.campaign.graph_reports import GraphReport
 from stage.campaign.graphs import graph_report, open_graph
 from stage.campaign.lock import read_holder
+from stage.campaign.moved_on import moved_inputs_counts
 from stage.campaign.outcomes import failures_of, planned_tasks, task_counts
 from stage.campaign.pushing import push_state
 from stage.campaign.repositories import lost_staging, open_staging
@@ -55,6 +56,8 @@ def campaign_status(layout: Layout, state: CampaignState, *, ask_upstream: bool 
     graph, problem = _graph(layout, state)
     holder, lost = read_holder(layout.lock), lost_staging(layout)
     runs, staging = _runs(layout, state)
+    asked = _upstream(layout, state) if ask_upstream else None
+    following = [] if asked is None or holder is not None else asked.next_commands
     c = state.collections
     return StatusReport(
         name=state.name,
@@ -79,9 +82,22 @@ def campaign_status(layout: Layout, state: CampaignState, *, ask_upstream: bool 
         push=_push_outlook(runs),
         holder=str(holder or ""),
         held_by=asdict(holder) if holder is not None else None,
-        asked_upstream=_upstream(layout, state) if ask_upstream else None,
-        next_commands=next_commands(layout, state, graph, problem, runs, is_held=holder is not None),
+        asked_upstream=asked,
+        next_commands=[
+            *following,
+            *next_commands(layout, state, graph, problem, runs, is_held=holder is not None),
+        ],
+        artifacts=state.artifacts,
+        outputs_in=None if state.outputs_in is None else redact(state.outputs_in),
+        inputs_moved=_inputs_moved(layout),
     )
+
+
+def _inputs_moved(layout: Layout) -> dict[str, int]:
+    if not layout.staging.is_file():
+        return {}
+    with open_staging(layout) as staging, staging.registry.read() as snapshot:
+        return moved_inputs_counts(snapshot)
 
 
 def _upstream(layout: Layout, state: CampaignState) -> UpstreamStatus:

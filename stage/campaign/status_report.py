@@ -93,20 +93,25 @@ class UpstreamStatus(Document):
     datasets : mapping of str to mapping
         Dataset type to ``new`` (a rebuild would read them too), ``replaced`` and ``removed`` datasets of what the graph
         reads; types of which nothing changed are absent.
-    records : mapping of str to mapping
-        Dimension to numbers of its records that the graph needs: ``new`` (not fetched yet) and ``changed``.
+    moved : mapping of str to mapping
+        Kind of what was fetched (``record``, ``dataset``, ``collection``, ``member``, ``dataset-type``) to what a pull
+        would do, to how many: ``new``, ``taken`` (changed upstream), ``removed`` (gone upstream), ``kept as used``,
+        ``gone upstream`` (kept), ``conflict``.
     notes : sequence of str
-        What else differs, as chains that hold other collections now.
+        What else there is to know.
     runs : mapping of str to bool
         The campaign's runs, and whether upstream has one of that name.
+    next_commands : sequence of str
+        What brings staging, and then the graph, up to date.
     """
 
     problem: str = ""
     collections: Sequence[str] = ()
     datasets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    records: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    moved: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     notes: Sequence[str] = ()
     runs: Mapping[str, bool] = field(default_factory=dict)
+    next_commands: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,12 @@ class StatusReport(Document):
         What has moved upstream, if that was asked for.
     next_commands : sequence of str
         What can be done next, the likeliest first.
+    artifacts : str
+        How files of inputs are fetched: ``direct``, ``link``, ``symlink`` or ``copy``.
+    outputs_in : str or None
+        Where outputs go (without what is secret in its URI), if not into the campaign's own directory.
+    inputs_moved : mapping of str to int
+        What has become upstream of datasets that quanta have read here, to how many, as pulls have noted it.
     """
 
     name: str
@@ -163,3 +174,6 @@ class StatusReport(Document):
     held_by: Mapping[str, Any] | None = None
     asked_upstream: UpstreamStatus | None = None
     next_commands: Sequence[str] = ()
+    artifacts: str = "direct"
+    outputs_in: str | None = None
+    inputs_moved: Mapping[str, int] = field(default_factory=dict)

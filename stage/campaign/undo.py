@@ -18,7 +18,7 @@ from typing import Any
 from stage.campaign.files import sync_directory, write_atomically
 from stage.campaign.layout import Layout
 
-__all__ = ["Undo", "duplicate", "history_before", "recover", "state_before"]
+__all__ = ["Undo", "duplicate", "history_before", "is_half_done", "recover", "state_before"]
 
 _OPEN, _CLOSED = ".campaign.undo", ".campaign.undone"
 _LIST, _HISTORY = "list.json", "history.json"
@@ -179,6 +179,22 @@ def history_before(layout: Layout) -> dict[int, Sequence[Any] | None]:
         return dict(json.loads((layout.root / _OPEN / _HISTORY).read_bytes()))
     except FileNotFoundError:
         return {}
+
+
+def is_half_done(layout: Layout) -> bool:
+    """Tell whether a change was begun and neither made nor taken back.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths.
+
+    Returns
+    -------
+    bool
+        True also while a command is making one.
+    """
+    return (layout.root / _OPEN).is_dir()
 
 
 def recover(layout: Layout) -> bool:

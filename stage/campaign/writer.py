@@ -19,6 +19,7 @@ from stage.campaign.layout import DIRECTORY_VARIABLE, STATE_FILE, Layout, absolu
 from stage.campaign.lock import campaign_lock
 from stage.campaign.naming import infer_name
 from stage.campaign.options import EditOptions
+from stage.campaign.outputs import set_outputs
 from stage.campaign.pipeline_edit import edit_pipeline, has_pipeline_edits
 from stage.campaign.reader import StrPath
 from stage.campaign.state import CampaignState
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from stage.pipeline.node import TaskNode
 
 __all__ = ["CampaignWriter"]
+
+
+class _DryRun(Exception):  # noqa: N818 - all went well
+    """Ends a change that was only to be looked at."""
 
 
 class CampaignWriter(CampaignAfterwards):
@@ -163,8 +168,8 @@ class CampaignWriter(CampaignAfterwards):
                 remove_paths([root / n for n in found if n != self.layout.lock.name])
 
     @contextmanager
-    def _changing(self, command: str, edits: EditOptions) -> Iterator[Change]:
-        """Change the campaign under its lock, with the options of earlier steps applied first."""
+    def _changing(self, command: str, edits: EditOptions, *, dry_run: bool = False) -> Iterator[Change]:
+        """Change the campaign under its lock, with the options of earlier steps applied first; a dry run fails at the end."""
         text = command_text(command)
         unsaved = self._unsaved
         made = _make_directory(self.layout) if unsaved is not None else []
@@ -174,25 +179,32 @@ class CampaignWriter(CampaignAfterwards):
                 entry = history.HistoryRecord(self.layout, text, change)
                 settings = _apply(change, {**unsaved, **edits} if unsaved is not None else edits)
 
-                def note() -> None:
+                def changes() -> dict[str, tuple[Any, Any]]:
                     differences = history.document_changes(before, change.state.to_document())
-                    self._changes = {**differences, **(settings if unsaved is None else {})}
+                    return {**differences, **(settings if unsaved is None else {}), **change.told}
+
+                def note() -> None:
+                    self._changes = changes()
                     entry.note(self._changes, change.state)
                     self._unsaved = None
 
                 # A command that is killed after it has changed something has its entry.
                 change.on_keep = note
                 yield change
+                if dry_run:
+                    self._changes = changes()
+                    raise _DryRun  # noqa: TRY301 - what takes everything back is a failure
                 keep_chain(change)
                 change.keep()
                 entry.tidy()
                 self.state = change.state
-        except BaseException:
+        except BaseException as exc:
             if self._unsaved is not None:
                 with suppress(OSError):  # what failed is to be told, not that there is still something
                     for path in made:
                         path.rmdir()
-            raise
+            if not isinstance(exc, _DryRun):
+                raise
 
 
 def _apply(change: Change, edits: EditOptions) -> dict[str, tuple[Any, Any]]:
@@ -201,6 +213,8 @@ def _apply(change: Change, edits: EditOptions) -> dict[str, tuple[Any, Any]]:
     before = _tasks(change) if edits_pipeline else ()
     state = edit_collections(edit_definition(change.state, edits), edits)
     change.state = edit_pipeline(change, state, edits)
+    if "outputs_in" in edits:
+        set_outputs(change)
     return history.setting_changes(before, _tasks(change)) if edits_pipeline and before else {}
 
 
