@@ -13,6 +13,7 @@ from cli.diff_lines import diff_lines
 from cli.exit_codes import ExitCode
 from cli.options import READS, AsJson, OtherRepo, add_command, campaign_command
 from cli.render import emit, emit_json
+from registry.errors import UsageError
 
 __all__ = ["add_to"]
 
@@ -91,7 +92,7 @@ def _diff(
             help="A run, of staging or of upstream; . is the newest of the campaign. PLACE is another campaign's"
             " directory, a repository, or 'upstream'.",
         ),
-    ],
+    ] = "",
     new: Annotated[str, typer.Argument(metavar="[[PLACE:]RUN]", help="The other run.")] = ".",
     metrics: Annotated[
         str | None,
@@ -104,6 +105,13 @@ def _diff(
     ] = None,
     rows: Annotated[
         bool, typer.Option("--rows", help="Show each number that differs, not only those that differ most.")
+    ] = False,
+    upstream: Annotated[
+        bool,
+        typer.Option(
+            "--upstream",
+            help="Compare the run with the same upstream; without a run, all that was fetched with what it is there now.",
+        ),
     ] = False,
     repo: OtherRepo = None,
     as_json: AsJson = False,
@@ -121,15 +129,41 @@ def _diff(
         stage diff . ../other-campaign:. --metrics "fit.*" --rows
 
         stage diff HSC/runs/w44 HSC/runs/w45 --repo /data/shared --json
+
+        stage diff --upstream
     """
+    if upstream and not old and repo is None:
+        _diff_fetched(campaign_dir, as_json=as_json)
+        return
     if repo is None:
-        found = stage.Campaign.load(campaign_dir).diff(old, new, metrics=metrics, rows=rows)
+        campaign = stage.Campaign.load(campaign_dir)
+        found = campaign.diff(old, new, metrics=metrics, rows=rows, upstream=upstream)
+    elif upstream or not old:
+        raise UsageError(
+            "two runs of the repository are to be named",
+            code="no-run-named",
+            hint="stage diff RUN RUN --repo REPO",
+        )
     else:
         found = stage.diff_in_repo(repo, old, new, metrics=metrics, rows=rows)
     if as_json:
         emit_json(found.to_document())
     else:
         for line in diff_lines(found, all_rows=rows):
+            emit(line)
+    if not found.same:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _diff_fetched(campaign_dir: Path | None, *, as_json: bool) -> None:
+    """Compare what was fetched with upstream."""
+    found = stage.Campaign.load(campaign_dir).diff(upstream=True)
+    if as_json:
+        emit_json(found.to_document())
+    else:
+        from cli.pull_lines import fetched_lines
+
+        for line in fetched_lines(found):
             emit(line)
     if not found.same:
         raise typer.Exit(ExitCode.FAILED)

@@ -42,6 +42,10 @@ def why_lines(found: Why) -> Iterable[str]:
         return
     yield f"{name} in {found.run}"
     yield f"id        {found.id}"
+    if found.kind == "dataset" and not found.file:
+        yield "file      gone: it was ephemeral, or its run was unstored; that it was made is on record"
+    if found.moved_on:
+        yield f"upstream  {found.moved_on}; it is kept as it was read"
     if found.quantum is not None:
         yield from _facts_lines(found.quantum, is_itself=found.kind == "quantum")
     elif "up" in found.directions:

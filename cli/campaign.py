@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import stage
+from cli.file_progress import file_progress
 from cli.options import (
     CHANGES,
     EXECUTES,
@@ -15,6 +16,7 @@ from cli.options import (
     AsJson,
     DataIdTable,
     DataQuery,
+    DryRun,
     Processes,
     add_command,
     campaign_command,
@@ -51,14 +53,15 @@ def _clone(
 
         stage clone /data/shared deblend-test -p detect.yaml -i HSC/raw,HSC/calib -d "instrument = 'HSC' AND visit IN (903342..903350)"
     """
-    campaign, report = stage.Campaign.clone(
-        upstream,
-        directory,
-        data_query=data_query,
-        data_id_table=data_id_table,
-        fetch=not no_fetch,
-        **edits,
-    )
+    with file_progress("fetching"):
+        campaign, report = stage.Campaign.clone(
+            upstream,
+            directory,
+            data_query=data_query,
+            data_id_table=data_id_table,
+            fetch=not no_fetch,
+            **edits,
+        )
     emit(f"cloned  {campaign.state.repo} into {campaign.layout.root} (campaign '{campaign.state.name}')")
     if report is not None:
         for line in build_lines(report):
@@ -82,20 +85,22 @@ def _init(
     emit(f"campaign '{campaign.state.name}' in {campaign.layout.root}")
 
 
-def _edit(*, campaign_dir: Path | None, repo: str | None, edits: EditOptions) -> None:
+def _edit(
+    *, campaign_dir: Path | None, repo: str | None, edits: EditOptions, dry_run: DryRun = False
+) -> None:
     """Change what a campaign will run: its name, pipeline, settings, collections.
 
     Examples
     --------
         stage edit -c detect:threshold=4.5
 
-        stage edit -i HSC/calib-new --prepend-inputs --no-chain
+        stage edit -i HSC/calib-new --prepend-inputs --no-chain --dry-run
     """
     campaign = stage.Campaign.open(campaign_dir, repo=repo, **edits)
-    changes = campaign.edit(**edits)
+    changes = campaign.edit(dry_run=dry_run, **edits)
     for line in change_lines(changes):
         emit(line)
-    if not changes:
+    if dry_run or not changes:
         emit(f"campaign '{campaign.state.name}' is as it was")
 
 

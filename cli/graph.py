@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import stage
+from cli.file_progress import file_progress
 from cli.graph_options import (
     AllowEmpty,
     AllowPruning,
@@ -25,6 +26,7 @@ from cli.options import (
     AsJson,
     DataIdTable,
     DataQuery,
+    DryRun,
     add_command,
     campaign_command,
     with_edits,
@@ -71,6 +73,7 @@ def _build(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what left which data IDs, task by task.")
     ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Build the quantum graph from past runs and inputs, then fetch what it needs into staging.
@@ -88,26 +91,29 @@ def _build(
 
         stage build --skip-existing-in CAMPAIGN --skip-existing-in 'u/me/test/*'
 
-        stage build --explain --qg-dot graph.dot
+        stage build --explain --dry-run
     """
     campaign = stage.Campaign.open(campaign_dir, repo=repo, **edits)
     with explained(is_shown=explain, as_json=as_json) as explanation:
-        report = campaign.build(
-            data_query=data_query, data_id_table=data_id_table, fetch=not no_fetch, write_qg=write_qg,
-            skip_existing_in=skip_existing_in or None, extend_qg=extend_qg, refresh=refresh,
-            trim_existing_in=trim_existing_in, allow_pruning=allow_pruning, allow_empty=allow_empty, qg_dot=qg_dot,
-            offline=offline, explain=explain, **edits,
-        )  # fmt: skip
+        with file_progress("fetching"):
+            report = campaign.build(
+                data_query=data_query, data_id_table=data_id_table, fetch=not no_fetch, write_qg=write_qg,
+                skip_existing_in=skip_existing_in or None, extend_qg=extend_qg, refresh=refresh,
+                trim_existing_in=trim_existing_in, allow_pruning=allow_pruning, allow_empty=allow_empty, qg_dot=qg_dot,
+                offline=offline, explain=explain, dry_run=dry_run, **edits,
+            )  # fmt: skip
         explanation.update(report.explanation or {})
-    _answer(report, as_json=as_json)
+    _answer(report, as_json=as_json, dry_run=dry_run)
 
 
-def _answer(report: BuildReport, *, as_json: bool) -> None:
+def _answer(report: BuildReport, *, as_json: bool, dry_run: bool) -> None:
     if as_json:
-        emit_json(report.to_document())
-    else:
-        for line in build_lines(report):
-            emit(line)
+        emit_json({**report.to_document(), "dry_run": dry_run})
+        return
+    for line in build_lines(report):
+        emit(line)
+    if dry_run:
+        emit("nothing was written: this was a dry run")
 
 
 def _import(
@@ -125,6 +131,7 @@ def _import(
     write_qg: WriteQg = None,
     qg_dot: QgDot = None,
     offline: Offline = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Take over a quantum graph that was built elsewhere, and fetch what it needs into staging.
@@ -143,9 +150,9 @@ def _import(
     report = stage.Campaign.open(campaign_dir, repo=repo, **edits).import_qg(
         uri, fetch=not no_fetch, extend_qg=extend_qg, refresh=refresh, trim_existing_in=trim_existing_in,
         allow_pruning=allow_pruning, allow_empty=allow_empty, write_qg=write_qg, qg_dot=qg_dot, offline=offline,
-        **edits,
+        dry_run=dry_run, **edits,
     )  # fmt: skip
-    _answer(report, as_json=as_json)
+    _answer(report, as_json=as_json, dry_run=dry_run)
 
 
 def _refresh(
@@ -161,6 +168,7 @@ def _refresh(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what went of which task, and what was found.")
     ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Look up again what the graph reads, in the current run, past runs and inputs; no quantum is ever added.
@@ -177,20 +185,38 @@ def _refresh(
     with explained(is_shown=explain, as_json=as_json) as explanation:
         report = stage.Campaign.load(campaign_dir).refresh_qg(
             fetch=not no_fetch, trim_existing_in=trim_existing_in, allow_pruning=allow_pruning,
-            allow_empty=allow_empty, write_qg=write_qg, qg_dot=qg_dot, offline=offline, explain=explain,
+            allow_empty=allow_empty, write_qg=write_qg, qg_dot=qg_dot, offline=offline, explain=explain, dry_run=dry_run,
         )  # fmt: skip
         explanation.update(report.explanation or {})
-    _answer(report, as_json=as_json)
+    _answer(report, as_json=as_json, dry_run=dry_run)
 
 
-def _fetch(*, campaign_dir: Path | None, as_json: AsJson = False) -> None:
-    """Copy into staging the upstream rows that the graph needs; artifacts stay where they are.
+def _fetch(
+    *,
+    campaign_dir: Path | None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            "--artifacts",
+            metavar="MODE",
+            help="How files are fetched from now on: direct (they stay where they are), link, symlink or copy.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy into staging the upstream rows that the graph needs, and their files if that was asked for.
 
-    Example:
+    With link, symlink or copy the files of all inputs get names in the campaign, and those of runs that 'stage drop' has
+    freed; what is there already is not fetched again. By default files stay where they are.
 
+    Examples
+    --------
         stage fetch
+
+        stage fetch --artifacts copy
     """
-    report = stage.Campaign.load(campaign_dir).fetch()
+    with file_progress("fetching"):
+        report = stage.Campaign.load(campaign_dir).fetch(artifacts=artifacts)
     if as_json:
         emit_json(report.to_document())
     else:

@@ -313,6 +313,12 @@ def _draw_pipeline(
     ] = None,
     form: _Format = "text",
     output: _Output = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Show what became of the quanta of each task in the newest run.")
+    ] = False,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Show what became of them in this run.")
+    ] = None,
 ) -> None:
     """Draw a pipeline: its tasks, and the dataset types that they read and make.
 
@@ -320,10 +326,13 @@ def _draw_pipeline(
     --------
         stage draw pipeline
 
+        stage draw pipeline --status
+
         stage draw pipeline detect.yaml --format svg -o detect.svg
     """
-    if uri is None:
-        picture = stage.Campaign.load(campaign_dir).draw_pipeline(form)
+    if uri is None or status or run:
+        campaign = stage.Campaign.load(campaign_dir)
+        picture = campaign.draw_pipeline(form, uri=uri, status=status, run=run)
     else:
         from stage.graph.drawing import draw
 

@@ -9,9 +9,11 @@ from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["MAY_BE_BARE", "LazyCommand", "LazyGroup"]
 
-MAY_BE_BARE = frozenset({"--write-pipeline", "--write-qg"})
+MAY_BE_BARE = frozenset({"--shared", "--write-pipeline", "--write-qg"})
 """Options that mean something without their value too, which Typer does not know of."""
 _LONGEST_SENTENCE = 200
+_BEFORE = frozenset({"-v", "-vv", "--verbose", "-q", "--quiet", "--debug"})
+"""Options of the program, which people look for after its commands."""
 
 
 class _LazyOptions:
@@ -73,7 +75,11 @@ def _passing_text(parameter: Any) -> Callable[[Any, Any], Any]:
         and described.parameter_info.parser is None
     )
 
+    is_count = getattr(parameter, "count", False)
+
     def process_value(ctx: Any, value: Any) -> Any:
+        if is_count and isinstance(value, int):
+            return value
         is_absent = value is None and not parameter.required
         if not is_absent and not (is_text and value):
             return process(ctx, value)
@@ -111,4 +117,11 @@ class LazyCommand(_LazyOptions, TyperCommand):
             f"{word}=" if word in MAY_BE_BARE and after.startswith("-") else word
             for word, after in zip(args, behind, strict=True)
         ]
-        return super().parse_args(ctx, bare)
+        try:
+            return super().parse_args(ctx, bare)
+        except Exception as error:
+            option = getattr(error, "option_name", "")
+            if option in _BEFORE and not any(option in (*p.opts, *p.secondary_opts) for p in self.params):
+                program, _, command = ctx.command_path.partition(" ")
+                error.message += f". It stands before the command: {program} {option} {command}"  # type: ignore[attr-defined]
+            raise

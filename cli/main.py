@@ -9,13 +9,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.exit_codes import ExitCode, exit_code
 from cli.lazy import LazyGroup
 from cli.options import codes_text
+from cli.verbosity import set_verbosity, verbosity_kept
 from registry.errors import StageError, UsageError
 from stage.campaign.command_line import command_line
 
@@ -36,7 +37,7 @@ A campaign is a directory with a staging repository of its own between you and t
     stage push --dry-run
     stage push
 
-Nothing but 'push' (and 'repo', for its keeper) writes to the shared repository.
+Nothing but 'push' (with 'transfer-from-graph', and 'repo', for its keeper) writes to the shared repository.
 """
 EPILOG = codes_text(ExitCode)
 PARTS = {
@@ -53,7 +54,12 @@ PARTS = {
     "describe": ("describe",),
     "history": ("history", "rollback"),
     "stack": ("pop", "clean"),
+    "drop": ("drop",),
+    "fsck": ("fsck", "doctor"),
+    "bundle": ("bundle",),
+    "pull": ("pull",),
     "sync": ("push",),
+    "from_graph": ("transfer-from-graph",),
     "query": ("query", "get"),
     "repo": ("repo",),
 }
@@ -71,6 +77,19 @@ def _show_version(wanted: bool) -> None:
 
 
 def _options(
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "-v",
+            "--verbose",
+            count=True,
+            show_default=False,
+            help="Say what is done, step by step; -vv tells more, and the time.",
+        ),
+    ] = 0,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="No progress and no warnings: answers and errors only.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
     version: Annotated[
         bool,
@@ -80,6 +99,7 @@ def _options(
     """Take the options that go before a command."""
     global _debug  # noqa: PLW0603 - read once, by the handler of errors
     _debug = _debug or debug
+    set_verbosity(verbose, quiet=quiet)
     del version
 
 
@@ -115,11 +135,17 @@ def _add_repo(made: typer.Typer) -> None:
     made.add_typer(repo.app, name="repo")
 
 
-def _app_for(words: Sequence[str]) -> typer.Typer:
+@cache
+def _program(*parts: str) -> Callable[..., Any]:
+    """Return what runs a command line; one process that runs many reads the functions' signatures once."""
+    return typer.main.get_command(_make_app(*parts))
+
+
+def _program_for(words: Sequence[str]) -> Callable[..., Any]:
     """Return a program that has the command which is asked for."""
     command = next((word for word in words if not word.startswith("-")), "")
     found = [part for part, commands in PARTS.items() if command in commands]
-    return _make_app(*(found or PARTS))
+    return _program(*(found or PARTS))
 
 
 def __getattr__(name: str) -> typer.Typer:
@@ -192,8 +218,8 @@ def run_command(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     try:
         _check_text(given)
-        with command_line(given):
-            _app_for(given)(args=given, prog_name="stage")
+        with command_line(given), verbosity_kept():
+            _program_for(given)(args=given, prog_name="stage")
         sys.stdout.flush()
     except SystemExit as end:
         if _was_interrupted(end):

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.exit_codes import ExitCode
+from cli.input_options import INPUTS_PANEL
 from cli.lazy import LazyCommand
 from cli.waiting import may_wait
 
@@ -27,6 +28,7 @@ __all__ = [
     "CampaignDir",
     "DataIdTable",
     "DataQuery",
+    "DryRun",
     "OtherRepo",
     "Processes",
     "Quiet",
@@ -42,6 +44,7 @@ __all__ = [
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write nothing while it works.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be changed; change nothing.")]
 Processes = Annotated[
     int, typer.Option("-j", "--processes", min=0, metavar="N", help="Worker processes; 0 runs in this one.")
 ]
@@ -120,6 +123,13 @@ _PIPELINE_PANEL = {
         ),
         None,
     ),
+    "no_instrument": (
+        bool,
+        typer.Option(
+            "--no-instrument", help="Use the settings of no instrument, whatever the pipeline names."
+        ),
+        False,
+    ),
     "write_pipeline": (
         str | None,
         typer.Option(
@@ -175,8 +185,26 @@ _CAMPAIGN_PANEL = {
         typer.Option("--campaign-docs", metavar="TEXT", help="What it is for."),
         None,
     ),
+    "run_dirs": (
+        bool | None,
+        typer.Option(
+            "--run-dirs/--no-run-dirs",
+            help="Show the files of runs in the campaign's directory: those of NAME/r1 as r1/.",
+            show_default=False,
+        ),
+        None,
+    ),
+    "outputs_in": (
+        str | None,
+        typer.Option(
+            "--outputs-in",
+            metavar="URI",
+            help="Where outputs go, inside or beside upstream's storage: push then moves no file. Only before something was written.",
+        ),
+        None,
+    ),
 }
-EDIT_OPTIONS = {**_CAMPAIGN_PANEL, **_PIPELINE_PANEL, **_COLLECTIONS_PANEL}
+EDIT_OPTIONS = {**_CAMPAIGN_PANEL, **INPUTS_PANEL, **_PIPELINE_PANEL, **_COLLECTIONS_PANEL}
 
 Command = Callable[..., None]
 
@@ -355,8 +383,8 @@ def with_edits(
     def collect(kwargs: dict[str, Any]) -> None:
         given = {name: kwargs.pop(name) for name in chosen}
         kwargs["edits"] = {k: v for k, v in given.items() if v}
-        # A counter of 0 and an empty text are values too.
-        for name in ("set_counter", "campaign_docs", "write_pipeline"):
+        # A counter of 0, an empty text and a no are values too.
+        for name in ("set_counter", "campaign_docs", "write_pipeline", "run_dirs", "outputs_in"):
             if given.get(name) is not None:
                 kwargs["edits"][name] = given[name]
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cli.verbosity import is_quiet
+
 if TYPE_CHECKING:
     from stage.execution.progress import ProgressEvent
 
@@ -102,7 +104,7 @@ def progress_display(*, quiet: bool = False) -> Iterator[Show | None]:
     callable or None
         To be called with each event; None if nothing is shown.
     """
-    if quiet:
+    if quiet or is_quiet():
         yield None
     elif not sys.stderr.isatty():
         yield PlainProgress()

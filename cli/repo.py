@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import stage
-from cli import repo_create, repo_prune, repo_roles
+from cli import fsck, pushes, repo_create, repo_prune, repo_roles
 from cli.lazy import LazyGroup
 from cli.options import CHANGES, READS, AsJson, add_command
 from cli.registering import registered_lines
@@ -116,4 +116,6 @@ add_command(app, "info", _info, READS)
 add_command(app, "register-dataset-type", _register_dataset_type, CHANGES)
 add_command(app, "register-dataset-types", _register_dataset_types, CHANGES)
 repo_prune.add_to(app)
+fsck.add_to_repo(app)
 repo_roles.add_to(app)
+pushes.add_to(app)

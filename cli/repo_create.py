@@ -42,6 +42,13 @@ def _create(
             "--datastore", metavar="URI", help="Root of the files; by default data/ in the directory."
         ),
     ] = None,
+    shared: Annotated[
+        str | None,
+        typer.Option(
+            "--shared", metavar="[GROUP]",
+            help="Let a group write all that is ever made in it, whatever anybody's umask; without GROUP the directory's own.",
+        ),
+    ] = None,
     from_table: Annotated[
         str | None,
         typer.Option(
@@ -132,6 +139,8 @@ def _create(
 
         stage repo create lab --from-table samples.csv --key sample,lane --file reads
 
+        stage repo create /data/shared --shared=survey
+
         stage repo create /data/shared --registry postgresql://keeper@db/survey --roles
     """
     if roles and not (registry or repo).startswith("postgres"):
@@ -153,7 +162,9 @@ def _create(
     if from_table is None:
         _refuse_options({"--key": key, "--file": file, "--dry-run": dry_run, "--universe-out": universe_out,
                          "--dataset-type": dataset_type, "--storage-class": storage_class, "--type": types})  # fmt: skip
-        info = stage.create_repo(repo, universe=universe, registry=registry, datastore=datastore)
+        info = stage.create_repo(
+            repo, universe=universe, registry=registry, datastore=datastore, shared=shared
+        )
         if not as_json:
             emit(f"repository {info.root} with universe {info.universe} {info.universe_version}")
         document = {**info.to_document(), **give_rights()}
@@ -167,7 +178,9 @@ def _create(
     if universe_out is not None:
         stage.write_universe(plan, universe_out)
     if not dry_run:
-        stage.create_repo_from_table(repo, plan, run=run, mode=mode, registry=registry, datastore=datastore)
+        stage.create_repo_from_table(
+            repo, plan, run=run, mode=mode, registry=registry, datastore=datastore, shared=shared
+        )
     if not as_json:
         _show(plan, run, dry_run=dry_run)
         emit(f"nothing was made at {repo}" if dry_run else f"repository {repo}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import stage
 from cli.asking import Yes, confirmed
+from cli.lengths import seconds_of
 from cli.options import CHANGES, AsJson, Where, add_command
 from cli.render import count_text, emit, emit_json, size_text, table_text
 from registry.errors import UsageError
@@ -21,7 +21,6 @@ __all__ = ["add_to"]
 
 _Repo = Annotated[str, typer.Argument(metavar="REPO", help="Repository: its directory, repo.yaml or URI.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would be done; do nothing.")]
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def _prune(
@@ -81,7 +80,7 @@ def _prune(
                 "--orphans is about files that belong to no dataset", code="bad-options",
                 hint="Leave out collections, dataset types and conditions.",
             )  # fmt: skip
-        _prune_orphans(repo, _seconds(older_than), dry_run=dry_run, yes=yes, as_json=as_json)
+        _prune_orphans(repo, seconds_of(older_than), dry_run=dry_run, yes=yes, as_json=as_json)
         return
     plan = stage.plan_prune(
         repo, collections or (), dataset_types=dataset_types or (), where=where,
@@ -146,15 +145,6 @@ def _prune_orphans(repo: str, older_than_s: float, *, dry_run: bool, yes: bool, 
         emit_json({**plan.to_document(), "done": True, "removed": {"files": removed}})
     else:
         emit(f"removed {count_text(removed, 'file')}")
-
-
-def _seconds(text: str) -> float:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", text.strip())
-    if found is None:
-        raise UsageError(
-            f"'{text}' is not a length of time", code="bad-options", hint="Write 30m, 12h or 7d."
-        )
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def _upgrade(

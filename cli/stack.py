@@ -9,7 +9,7 @@ import typer
 
 import stage
 from cli.asking import Yes, confirmed
-from cli.options import CHANGES, AsJson, add_command, campaign_command
+from cli.options import CHANGES, AsJson, DryRun, add_command, campaign_command
 from cli.render import emit, emit_json
 from cli.stack_options import Purge, Unstore
 from cli.stack_wording import clean_lines, drop_lines
@@ -23,6 +23,7 @@ def _pop(
     n: Annotated[int, typer.Argument(metavar="[N]", min=0, help="How many past runs too.")] = 0,
     unstore: Unstore = False,
     purge: Purge = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Drop the current run from the stack, and N past ones.
@@ -34,13 +35,13 @@ def _pop(
     --------
         stage pop
 
-        stage pop 1 --purge
+        stage pop 1 --purge --dry-run
     """
-    report = stage.Campaign.load(campaign_dir).pop(n, unstore=unstore, purge=purge)
+    report = stage.Campaign.load(campaign_dir).pop(n, unstore=unstore, purge=purge, dry_run=dry_run)
     if as_json:
         emit_json(report.to_document())
         return
-    for line in drop_lines(report):
+    for line in drop_lines(report, dry_run=dry_run):
         emit(line)
 
 

@@ -42,21 +42,23 @@ def clean_lines(report: CleanReport) -> Iterable[str]:
         yield f"{n}, {count_text(report.files, 'file')}, {size_text(report.size_bytes)}"
 
 
-def drop_lines(report: DropReport) -> Iterable[str]:
+def drop_lines(report: DropReport, *, dry_run: bool = False) -> Iterable[str]:
     """Word which runs left the stack.
 
     Parameters
     ----------
     report : DropReport
         They.
+    dry_run : bool, optional
+        Whether they only would.
 
     Yields
     ------
     str
         Lines.
     """
-    yield from (f"dropped {run}" for run in report.runs)
+    yield from (f"{'would drop' if dry_run else 'dropped'} {run}" for run in report.runs)
     if report.runs and report.mode:
-        what = "purged" if report.mode == "purge" else "unstored"
+        what = report.mode if dry_run else f"{report.mode}d"
         size = f"{count_text(report.files, 'file')}, {size_text(report.size_bytes)}"
         yield f"{what:<8}{count_text(report.datasets, 'dataset')}, {size}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from cli.pull_lines import class_lines
 from cli.render import count_text, size_text
 from cli.wording import STATUSES, count_rows, failure_lines, tasks_text
 
@@ -33,6 +34,10 @@ def status_lines(report: StatusReport) -> Iterable[str]:
     yield f"upstream  {report.upstream}"
     yield f"pipeline  {report.pipeline or '-'}"
     yield f"inputs    {', '.join(report.collections.get('inputs', ())) or '-'}"
+    if report.artifacts != "direct":
+        yield f"artifacts {report.artifacts}"
+    if report.outputs_in:
+        yield f"outputs   in {report.outputs_in}"
     if report.collections.get("chain"):
         yield f"chain     {report.collections['chain']}"
     yield from _graph_lines(report)
@@ -61,6 +66,8 @@ def _graph_lines(report: StatusReport) -> Iterable[str]:
 
 
 def _staging_lines(report: StatusReport) -> Iterable[str]:
+    for what, n in report.inputs_moved.items():
+        yield f"moved on  {count_text(n, 'input')}: {what}; kept as read ('stage why ID' tells it of each)"
     if report.staging:
         yield (
             f"staging   {count_text(report.staging['datasets'], 'dataset')}; files {size_text(report.staging['size_bytes'])}, "
@@ -110,12 +117,12 @@ def _upstream_lines(moved: UpstreamStatus) -> Iterable[str]:
     yield from (f"  {line}" for line in moved.collections)
     for name, counts in moved.datasets.items():
         yield f"  {name}: {_counts_text(counts)}"
-    for name, counts in moved.records.items():
-        yield f"  records of {name}: {_counts_text(counts)}"
+    for kind, counts in moved.moved.items():
+        yield from (f"  {line}" for line in class_lines(kind, counts))
     yield from (f"  {note}" for note in moved.notes)
     for run, is_there in moved.runs.items():
         yield f"  {run}: {'is there' if is_there else 'is not there'}"
-    if not (moved.problem or moved.collections or moved.datasets or moved.records or moved.notes):
+    if not (moved.problem or moved.collections or moved.datasets or moved.moved or moved.notes):
         yield "  nothing has moved of what the campaign uses"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from cli.options import CHANGES, AsJson, add_command, campaign_command
 from cli.render import emit, emit_json
 from cli.wording import push_lines
 from registry.errors import ConflictError
+
+if TYPE_CHECKING:
+    from stage.campaign.abandoning import AbortReport
 
 __all__ = ["add_to"]
 
@@ -36,12 +39,46 @@ def _push(
         list[str] | None,
         typer.Option("--dataset-type", metavar="GLOB", help="Only datasets of these types; repeatable."),
     ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--where",
+            metavar="EXPR",
+            help="Only datasets whose data IDs fulfil this, and the provenance of these.",
+        ),
+    ] = None,
     register_dataset_types: Annotated[
         bool,
         typer.Option("--register-dataset-types", help="Define upstream the dataset types that it lacks."),
     ] = False,
     only_complete: Annotated[
         bool, typer.Option("--only-complete", help="Leave out runs in which a quantum failed or is missing.")
+    ] = False,
+    strict_inputs: Annotated[
+        bool,
+        typer.Option(
+            "--strict-inputs", help="Refuse to push what was made from inputs that upstream will not have."
+        ),
+    ] = False,
+    on_conflict: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--on-conflict",
+            metavar="KIND=fail|skip",
+            help="Leave conflicts of a kind (or all) out instead of refusing; KIND:PATTERN=… for some of them. Repeatable.",
+        ),
+    ] = None,
+    artifacts: Annotated[
+        str,
+        typer.Option(
+            "--artifacts",
+            metavar="auto|link|copy",
+            help="How files get upstream: left where they are if that is upstream's storage, else linked on one file system, else copied.",
+        ),
+    ] = "auto",
+    abort: Annotated[
+        bool,
+        typer.Option("--abort", help="Give up pushes that were broken off: remove what they left upstream."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -54,16 +91,24 @@ def _push(
         stage push --dry-run
 
         stage push --chain u/me/deblend --register-dataset-types
+
+        stage push --where "instrument = 'HSC' AND visit = 903342" --on-conflict dataset-exists=skip
+
+        stage push --abort --dry-run
     """
-    try:
-        report = stage.Campaign.load(campaign_dir).push(
-            *(runs or ()),
-            dry_run=dry_run,
-            chain=chain,
-            dataset_type=tuple(dataset_type or ()),
-            register_dataset_types=register_dataset_types,
-            only_complete=only_complete,
+    options: dict[str, Any] = {
+        "dry_run": dry_run, "chain": chain, "dataset_type": tuple(dataset_type or ()), "where": where,
+        "strict_inputs": strict_inputs, "on_conflict": tuple(on_conflict or ()),
+        "register_dataset_types": register_dataset_types, "only_complete": only_complete,
+        "artifacts": artifacts,
+    }  # fmt: skip
+    if abort:
+        _show_aborted(
+            stage.Campaign.load(campaign_dir).push(*(runs or ()), abort=True, **options), as_json=as_json
         )
+        return
+    try:
+        report = stage.Campaign.load(campaign_dir).push(*(runs or ()), **options)
     except ConflictError as error:
         if as_json and error.conflicts:
             told = [vars(conflict) for conflict in error.conflicts]
@@ -78,6 +123,16 @@ def _push(
         from cli.exit_codes import ExitCode
 
         raise typer.Exit(ExitCode.CONFLICT)
+
+
+def _show_aborted(report: AbortReport, *, as_json: bool) -> None:
+    if as_json:
+        emit_json(report.to_document())
+        return
+    from cli.abort_lines import abort_lines
+
+    for line in abort_lines(report):
+        emit(line)
 
 
 def add_to(app: typer.Typer) -> None:

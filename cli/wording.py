@@ -107,8 +107,18 @@ def fetch_lines(report: FetchReport) -> Iterable[str]:
     if n_records:
         parts.append(count_text(n_records, "dimension record"))
     what = ", ".join(parts) or "nothing new"
-    yield f"fetched {what}; {size_text(report.copied_bytes)} copied (direct)   {report.seconds:.1f} s"
+    yield f"fetched {what}; {_files_text(report)}   {report.seconds:.1f} s"
     yield from (f"note    {note}" for note in report.notes)
+
+
+def _files_text(report: FetchReport) -> str:
+    """Word what became of the files."""
+    if report.artifacts == "direct":
+        return f"{size_text(report.copied_bytes)} copied (direct)"
+    files = count_text(report.files, "file")
+    if report.artifacts == "copy":
+        return f"{files}, {size_text(report.copied_bytes)} copied"
+    return f"{files} linked ({report.artifacts})"
 
 
 def graph_lines(report: GraphReport) -> Iterable[str]:
@@ -268,6 +278,8 @@ def push_lines(report: PushReport) -> Iterable[str]:
     for run, n in report.left_out.items():
         yield f"left out {run}: {count_text(n, 'quantum', 'quanta')} not done"
     yield from report.plan.lines()
+    if report.adopted:
+        yield f"adopted {count_text(report.adopted, 'file')} where they are: no byte moved"
     if report.pushed:
         yield f"pushed  {', '.join(report.plan.runs)}   {report.seconds:.1f} s"
 
