@@ -21,7 +21,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) --editable '.[arrow,astro,postgres,test,lint]'
+	$(PIP) --editable '.[arrow,astro,postgres,rubin,test,lint]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.dev
@@ -34,11 +34,14 @@ demo: $(VENV)/.base ## Simulate a small sky survey and take a campaign all the w
 test: $(VENV)/.dev ## Run the tests.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-faults: $(VENV)/.dev ## The long form of the crash, race and corruption tests.
+faults: $(VENV)/.dev ## The long form of the crash, race and corruption tests; ends with what each promise was put to the test by.
 	STAGE_FAULTS=long $(BIN)/python -m pytest tests/faults \
-		tests/property/test_build_split.py tests/property/test_plan_run.py tests/property/test_registry_machine.py tests/property/test_run_stack.py \
-		tests/integration/test_campaign_kill.py tests/integration/test_decision_table.py tests/integration/test_history.py \
-		tests/integration/test_signals.py tests/integration/test_stack_commands.py tests/integration/test_steps_left_out.py
+		tests/integration/test_bundle.py tests/integration/test_campaign_kill.py tests/integration/test_decision_table.py tests/integration/test_examples.py \
+		tests/integration/test_from_graph.py tests/integration/test_fsck.py tests/integration/test_fsck_campaign.py tests/integration/test_history.py \
+		tests/integration/test_outputs_far.py tests/integration/test_push_stores.py tests/integration/test_signals.py \
+		tests/integration/test_stack_commands.py tests/integration/test_steps_left_out.py tests/property/test_build_split.py tests/property/test_plan_run.py \
+		tests/property/test_pull_answers.py tests/property/test_push_plan.py tests/property/test_registry_machine.py tests/property/test_run_stack.py \
+		tests/property/test_sync_machine.py
 
 vectors: $(VENV)/.dev ## Compare with the answers of the reference system.
 	$(BIN)/python -m tests.vectors.run $(if $(DIR),--dir $(DIR)) $(if $(ONLY),--only $(ONLY)) --db $(DB)

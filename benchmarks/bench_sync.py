@@ -2,14 +2,16 @@
 
     python benchmarks/bench_sync.py [--n 1000 10000 100000] [--only push-link] [--json results.json]
 
-A run has three datasets a quantum (data, log, metadata), each a file of 200 bytes. The floor of ``clone`` and
-``push-link`` is bare `sqlite3.executemany` of the same rows into plain tables in one transaction, and for the push a
-bare `os.link` of the same files (and of the copying push, reading, hashing and writing them). The floor of
+A run has three datasets a quantum (data, log, metadata), each a file of 200 bytes. ``push`` adopts files that lie in
+upstream's storage already. The floor of ``clone`` and the pushes is bare `sqlite3.executemany` of the same rows into plain
+tables in one transaction, and for a push a bare `os.stat` of the same files, which ``push-link`` then links with `os.link`
+and ``push-copy`` reads, hashes and writes. No push reads files that were not touched since their quanta were done, but
+to copy them. The floor of
 ``push-again`` is reading the ids of the run on both sides with bare SQL and comparing them. Figures are CPU time (user
 and system) a dataset, but for ``push-again``, which is given in milliseconds a push.
 """
 
-# ruff: noqa: PTH103, PTH120, PTH123
+# ruff: noqa: PTH103, PTH116, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,41 +35,49 @@ from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
 from registry.model.refs import new_id, new_ids
 from registry.registry import Registry
 from sync.clone import execute_fetch, plan_fetch
+from sync.outputs import OUTPUTS_CLAIM, OUTPUTS_IN, Claim, claim
 from sync.plan import CampaignInfo, Wanted
 from sync.push import execute_push, plan_push
 from sync.repo import Repo
 
 RUN = "u/bench/run"
 CAMPAIGN = CampaignInfo(bytes(16), "bench")
-IDS = ("clone", "push-link", "push-copy", "push-again")
+IDS = ("clone", "push", "push-link", "push-copy", "push-again")
 
 
-def campaign(root: Path, upstream: Repo) -> Repo:
+def campaign(root: Path, upstream: Repo, outputs: Path | None = None) -> Repo:
+    """Make a staging repository, whose files lie in upstream's storage if that is said."""
     url = f"sqlite:///{root}/staging.sqlite3"
-    Registry.create(url, upstream.registry.universe, wal=True).close()
-    return Repo.attach(url, root / "data", writable=True)
+    facts = {}
+    if outputs is not None:
+        claim(str(outputs), Claim("bench", "bench", str(root)))
+        facts = {OUTPUTS_IN: str(outputs), OUTPUTS_CLAIM: "bench"}
+    Registry.create(url, upstream.registry.universe, wal=True, attributes=facts).close()
+    return Repo.attach(url, outputs or root / "data", writable=True)
 
 
 def make_run(staging: Repo, n: int, run: str = RUN) -> list[str]:
     """Make a run of n datasets with their files and the provenance of n/3 quanta; return the URIs."""
-    n_quanta, uris = n // 3, []
+    n_quanta = n // 3
     quantum_ids, graph = new_ids(n_quanta), new_id()
+    tables = {name: rows_of(name, run, n_quanta) for name in OUTPUTS}
+    uris = [uri for _, names in tables.values() for uri in names]
+    write_files(staging.datastore.root, uris)
+    done = time.time_ns()
     with staging.registry.write() as tx:
         tx.register_run(run)
         raws = tx.datasets("raw", ["CAM/raw"])["id"].tolist()[:n_quanta]
         for name in OUTPUTS:
             tx.register_dataset_type(DatasetType(name, UNIVERSE.group(DIMS), "Bytes"))
-            rows, names = rows_of(name, run, n_quanta)
+            rows, _ = tables[name]
             tx.insert_datasets(name, run, rows)
-            uris += names
             links = zip(quantum_ids, rows["id"].tolist(), [name] * n_quanta, strict=True)
             tx.insert_quantum_outputs(Columns.from_rows(QUANTUM_OUTPUT, links))
         data_id = '{"instrument":"CAM","detector":1,"exposure":1}'
-        quanta = [(q, run, "t", data_id, "succeeded", 0, 1, 2, 3, 4, "h", "", graph) for q in quantum_ids]
+        quanta = [(q, run, "t", data_id, "succeeded", 0, 1, done, 3, 4, "h", "", graph) for q in quantum_ids]
         tx.insert_quanta(Columns.from_rows(QUANTUM, quanta))
         links = zip(quantum_ids, raws, ["raw"] * n_quanta, [True] * n_quanta, strict=True)
         tx.insert_quantum_inputs(Columns.from_rows(QUANTUM_INPUT, links))
-    write_files(staging.datastore.root, uris)
     return uris
 
 
@@ -120,10 +131,16 @@ def of_run(run: str) -> dict[str, str]:
     }
 
 
+def stat_all(source: str, _: Path, uris: list[str]) -> None:
+    for uri in uris:
+        os.stat(f"{source}/{uri}")
+
+
 def link_all(source: str, target: Path, uris: list[str]) -> None:
     for folder in {os.path.dirname(f"{target}/{uri}") for uri in uris}:
         os.makedirs(folder, exist_ok=True)
     for uri in uris:
+        os.stat(f"{source}/{uri}")
         os.link(f"{source}/{uri}", f"{target}/{uri}")
 
 
@@ -131,6 +148,7 @@ def copy_all(source: str, target: Path, uris: list[str]) -> None:
     for folder in {os.path.dirname(f"{target}/{uri}") for uri in uris}:
         os.makedirs(folder, exist_ok=True)
     for uri in uris:
+        os.stat(f"{source}/{uri}")
         with open(f"{source}/{uri}", "rb") as file:
             data = file.read()
         blake3(data).hexdigest()
@@ -157,7 +175,9 @@ def push_once(upstream: Repo, staging: Repo, mode: str, run: str = RUN) -> None:
 
 def measure_push(root: Path, n: int, mode: str) -> dict[str, tuple[float, float]]:
     n -= n % 3
-    with survey(root, n // 3) as upstream, campaign(root, upstream) as staging:
+    act = {"link": link_all, "copy": copy_all}.get(mode, stat_all)
+    outputs = root / "up/data/.campaigns/bench" if mode == "auto" else None
+    with survey(root, n // 3) as upstream, campaign(root, upstream, outputs) as staging:
         with upstream.registry.read() as snap:
             ids = snap.datasets("raw", ["CAM/raw"])["id"].tolist()
         execute_fetch(plan_fetch(upstream, staging, Wanted(ids, {}, [], ("CAM/raw",))), staging)
@@ -168,10 +188,10 @@ def measure_push(root: Path, n: int, mode: str) -> dict[str, tuple[float, float]
         source = staging.datastore.root
     tables = of_run(RUN) | {name: f"SELECT * FROM {name}" for name in PROVENANCE}
     rows, _ = timed(floor_rows(root / "staging.sqlite3", root / "bare.sqlite3", tables))
-    files, _ = timed(lambda: (link_all if mode == "link" else copy_all)(source, root / "bare", uris))
+    files, _ = timed(lambda: act(source, root / "bare", uris))
     compare, _ = timed(lambda: compare_ids(root))
     return {
-        f"push-{mode}": (ours / n * 1e6, (rows + files) / n * 1e6),
+        "push" if mode == "auto" else f"push-{mode}": (ours / n * 1e6, (rows + files) / n * 1e6),
         "push-again": (again * 1e3, compare * 1e3),
     }
 
@@ -208,8 +228,9 @@ def run_all(sizes: list[int], only: list[str]) -> list[dict[str, object]]:
                 if name == "clone":
                     note(name, n, *measure_clone(root, n))
                     continue
-                for key, values in measure_push(root, n, name.removeprefix("push-")).items():
-                    if key in only and not (key == "push-again" and name == "push-copy"):
+                mode = "auto" if name == "push" else name.removeprefix("push-")
+                for key, values in measure_push(root, n, mode).items():
+                    if key in only and not (key == "push-again" and name != "push-link"):
                         note(key, n, *values)
             finally:
                 shutil.rmtree(root)

@@ -43,6 +43,7 @@ SECTIONS: dict[str, tuple[str, str, float]] = {
     "run-inprocess-wall": ("f. exec in-process, full Butler (-j 1)", "per_item_us_wall", 1e-3),
     "run-pool": ("f. CLI pipetask run -j 2 (process per quantum)", "per_item_us_wall", 1e-3),
     "run-pool-cpu": ("f. CLI pipetask run -j 2 (process per quantum)", "per_item_us_cpu", 1e-3),
+    "push": ("g. transfer-from-graph", "per_item_us_cpu", 1.0),
     "push-link": ("g. transfer-from-graph", "per_item_us_cpu", 1.0),
     "push-copy": ("g. transfer-from-graph", "per_item_us_cpu", 1.0),
     "clone": (

@@ -43,7 +43,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     ),
     "bench_graph_kinds": ("graph-build-gather", "graph-build-coadd", "graph-refresh"),
     "bench_run": ("run-inprocess", "run-pool", "run-sleepers", "job"),
-    "bench_sync": ("clone", "push-link", "push-copy", "push-again"),
+    "bench_sync": ("clone", "push", "push-link", "push-copy", "push-again"),
     "bench_large": ("find-1e7", "query-1e7", "clone-1e7", "push-1e7"),
 }  # fmt: skip
 

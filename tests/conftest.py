@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import compileall
+import gc
 import os
 import signal
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.databases", "tests.stores"]
+pytest_plugins = ["tests.databases", "tests.promises", "tests.stores"]
 
 # A shell that runs the tests in its background has them ignore Ctrl-C, and their children too: some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -19,6 +21,20 @@ sys.dont_write_bytecode = True
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("registry", "sync", "stage", "cli")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the program once: the many commands that tests start write no caches, and each would do it again."""
+    if not hasattr(config, "workerinput"):
+        for name in PACKAGES:
+            compileall.compile_dir(ROOT / name, quiet=2)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of all looking for garbage: it stays, and is most of what there is."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

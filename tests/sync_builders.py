@@ -39,6 +39,8 @@ TYPES = {
     CALEXP: ("instrument", "visit", "detector"),
     "calexp_log": ("instrument", "visit", "detector"),
     "packages": (),
+    "source": ("instrument", "visit", "detector"),
+    "summary": ("instrument",),
 }
 
 

@@ -8,12 +8,14 @@ import numpy as np
 from stage import Repo
 
 CHAIN = "MicroObs/coadds"
+ENOUGH = 0.93  # of the frames: clouds and twilight may hide the stars of a few
 
 
 def main(work: Path) -> int:
     """Print frames registered and sources found; return 1 if there are too few."""
     with Repo.open(str(work / "upstream")) as repo:
-        n_frames, n_registered = (_count(repo, name) for name in ("src", "astrometry"))
+        n_raw, n_frames = _count(repo, "raw", "MicroObs/raw"), _count(repo, "src")
+        n_registered = _count(repo, "astrometry")
         sources = [table.num_rows for table in _all(repo, "src")]
         coadd = sum(table.num_rows for table in _all(repo, "catalogue"))
     median = float(np.median(sources))
@@ -21,14 +23,15 @@ def main(work: Path) -> int:
     print(
         f"a median frame has {median:.0f} sources, the coadd catalogue {coadd}: {coadd / median:.2f} times as many"
     )
-    good = n_frames == 48 and n_registered >= 45 and coadd >= 2 * median
-    print("as expected" if good else "NOT as expected: at least 45 of 48 frames, at least twice the sources")
+    good = n_frames == n_raw and n_registered >= ENOUGH * n_raw and coadd >= 2 * median
+    wanted = f"{n_raw} frames, {ENOUGH:.0%} of them registered, at least twice the sources"
+    print("as expected" if good else f"NOT as expected: {wanted}")
     return int(not good)
 
 
-def _count(repo: Repo, dataset_type: str) -> int:
+def _count(repo: Repo, dataset_type: str, collection: str = CHAIN) -> int:
     with repo.registry.read() as snapshot:
-        return snapshot.datasets(dataset_type, [CHAIN]).n_rows
+        return snapshot.datasets(dataset_type, [collection]).n_rows
 
 
 def _all(repo: Repo, dataset_type: str) -> list:

@@ -50,6 +50,7 @@ def export(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.survives("kills", "import")
 @pytest.mark.parametrize("mode", ["copy", "move"])
 def test_a_killed_import_is_whole_or_nothing(export: Path, tmp_path: Path, mode: str) -> None:
     """After kill -9 at any moment each row has its file, no source is lost without a copy, and the same call completes."""

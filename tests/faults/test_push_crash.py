@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,7 @@ BEFORE = [
     "rows-written",
 ]
 AFTER = ["committed", "acknowledged"]
+TIMES = 200 if os.environ.get("STAGE_FAULTS") == "long" else 6
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,7 @@ def published(root: Path) -> int:
             return 0
 
 
+@pytest.mark.survives("kills", "push")
 @pytest.mark.parametrize("point", BEFORE + AFTER)
 def test_a_push_killed_at_a_point_is_completed_by_the_next(struck: Path, world: Path, point: str) -> None:
     """Nothing or everything is upstream after the kill; the same push again ends like an undisturbed one."""
@@ -107,6 +111,7 @@ def test_a_push_killed_at_a_point_is_completed_by_the_next(struck: Path, world: 
     assert not finish(struck / "up", struck / "campaign")
 
 
+@pytest.mark.survives("kills", "push")
 @pytest.mark.parametrize("point", ["artifacts-moving", "rows-written"])
 def test_a_copying_push_killed_at_a_point_is_completed(struck: Path, world: Path, point: str) -> None:
     """The same holds where bytes are copied: what was being written aside is no artifact."""
@@ -117,12 +122,14 @@ def test_a_copying_push_killed_at_a_point_is_completed(struck: Path, world: Path
     assert made.outcome(struck / "up") == made.outcome(world / "calm")
 
 
-def test_a_push_killed_many_times_at_random_is_completed(struck: Path, world: Path) -> None:
+def test_a_push_killed_many_times_at_random_is_completed(
+    struck: Path, world: Path, survived: Callable[[str, str, int], None]
+) -> None:
     """Killed at random moments over and over, it never leaves half of itself, and gets there in the end."""
     seed = random.randrange(2**32)
     print("seed", seed)
     chance = random.Random(seed)
-    for _ in range(6):
+    for _ in range(TIMES):
         with start(struck, "", chance.choice(["link", "copy"])) as process:
             assert process.stdout is not None
             if process.stdout.readline():  # the plan is made: strike while it is executed
@@ -130,11 +137,19 @@ def test_a_push_killed_many_times_at_random_is_completed(struck: Path, world: Pa
             process.kill()
         assert published(struck) in (0, 600)
         assert made.dangling(struck / "up") == []
+        if published(struck):  # it has got there: from the beginning again
+            finish(struck / "up", struck / "campaign")
+            assert made.outcome(struck / "up") == made.outcome(world / "calm")
+            for name in ("up", "campaign"):
+                shutil.rmtree(struck / name)
+                shutil.copytree(world / name, struck / name)
     finish(struck / "up", struck / "campaign")
 
     assert made.outcome(struck / "up") == made.outcome(world / "calm")
+    survived("kills", "push at random moments", TIMES)
 
 
+@pytest.mark.survives("kills", "fetch")
 def test_an_input_fetched_half_is_not_fetched(tmp_path: Path) -> None:
     """A fetch killed before its commit leaves staging empty; the same fetch again brings everything."""
     made.make_upstream(tmp_path / "up").close()

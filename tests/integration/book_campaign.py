@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from stage.campaign.campaign import Campaign
 from stage.campaign.steps import run_graphs
 from stage.graph.file.reader import GraphFile
 from sync.repo import Repo
-from tests.integration.tiny_campaign import call
+from tests.integration.tiny_campaign import call, copy_tree, template_folder
 
 UNIVERSE = """
 name: test/books
@@ -60,17 +61,7 @@ def make_campaign(
     next_run: str = "%c/%t",
 ) -> Campaign:
     """Make an upstream with texts and a campaign on it."""
-    (folder / "universe.yaml").write_text(UNIVERSE)
-    (folder / "records").mkdir()
-    (folder / "records/book.jsonl").write_text("".join(f'{{"book": "{b}"}}\n' for b in texts))
-    for title, text in texts.items():
-        (folder / f"{title}.txt").write_text(text)
-    table = ["book,path", *(f"{title},{title}.txt" for title in texts)]
-    (folder / "table.csv").write_text("\n".join(table) + "\n")
-    call("repo", "create", upstream, "--universe", "universe.yaml", cwd=folder)
-    call("repo", "import", upstream, "records", cwd=folder)
-    call("repo", "register-dataset-type", upstream, "text", "Text", "book", cwd=folder)
-    call("repo", "ingest", upstream, "text", "--table", "table.csv", "--run", "texts", cwd=folder)
+    copy_tree(_upstream_made(upstream, tuple(texts.items())), folder)
     campaign, _ = Campaign.clone(
         str(folder / upstream),
         folder / name,
@@ -79,6 +70,24 @@ def make_campaign(
         next_run=next_run,
     )
     return campaign
+
+
+@cache
+def _upstream_made(upstream: str, texts: tuple[tuple[str, str], ...]) -> Path:
+    """Make it once in a process, for others to be copies of: nothing in it says where it is."""
+    folder = template_folder("books")
+    (folder / "universe.yaml").write_text(UNIVERSE)
+    (folder / "records").mkdir()
+    (folder / "records/book.jsonl").write_text("".join(f'{{"book": "{b}"}}\n' for b, _ in texts))
+    for title, text in texts:
+        (folder / f"{title}.txt").write_text(text)
+    table = ["book,path", *(f"{title},{title}.txt" for title, _ in texts)]
+    (folder / "table.csv").write_text("\n".join(table) + "\n")
+    call("repo", "create", upstream, "--universe", "universe.yaml", cwd=folder)
+    call("repo", "import", upstream, "records", cwd=folder)
+    call("repo", "register-dataset-type", upstream, "text", "Text", "book", cwd=folder)
+    call("repo", "ingest", upstream, "text", "--table", "table.csv", "--run", "texts", cwd=folder)
+    return folder
 
 
 def steps_of(campaign: Campaign, run: str) -> list[dict[str, int]]:

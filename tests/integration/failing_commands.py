@@ -27,7 +27,10 @@ edit --campaign-name other                                  | fixed
 edit --campaign-docs new -c clean:nothing=1                 | no setting
 edit --write-pipeline pipeline.yaml#clean                   | selects
 edit --repo elsewhere                                       | belongs to
+edit --instrument Cam --no-instrument                       | contradict
+edit --dry-run -c clean:nothing=1                           | no setting
 build -d "station = "                                       | too early
+build --dry-run -d "station = 'nowhere'"                    | empty
 build -d "nothing = 1"                                      | nothing
 build -d "station = 'nowhere'"                              | empty
 build -i net/none                                           | net/none
@@ -55,6 +58,8 @@ qg draw --run camp/none                                     | camp/none
 draw graph --format nothing                                 | nothing
 draw pipeline --format nothing                              | nothing
 fetch --campaign-dir nowhere                                | not a campaign
+pull --on-conflict record-difers=keep                       | record-differs
+pull --on-conflict all=skip                                 | keep
 register-dataset-types --use-qg-configs --use-task-configs  | contradict
 prep --new-run --continue                                   | contradict
 prep --use-qg-configs --use-task-configs                    | contradict
@@ -83,6 +88,7 @@ run -j1 --timeout -1                                        | -1
 run -j1 --wrap nothing                                      | {command}
 run -j0 --memory-multiplier 0.5                             | 0.5
 run -j0 --new-run --next-run camp/r0                        | camp/r0
+run -j0 --new-run --run-dirs --next-run camp/data           | cannot be shown
 run -j0 --pdb                                               | terminal
 run -j0 --write-qg /proc/none/graph.qg                      | /proc
 run --lock-timeout -1                                       | --lock-timeout
@@ -94,16 +100,39 @@ merge missing.zst                                           | missing.zst
 merge pipeline.yaml                                         | pipeline.yaml
 pop 9                                                       | 9
 pop 2 --purge                                               | pushed
+pop 9 --dry-run                                             | 9
 pop -1                                                      | -1
+drop camp/none                                              | camp/none
+drop camp/r1                                                | push
+drop net/raw --dry-run                                      | --inputs
+edit --artifacts hardlink                                   | hardlink
+edit --cache-size much                                      | much
+fetch --artifacts hardlink                                  | hardlink
 clean --keep-history 0                                      | --keep-history
 clean --keep-history 1                                      | --yes
 rollback 99                                                 | 99
 rollback 2                                                  | --yes
 rollback 0                                                  | TO
+bundle export /proc/none/all.bundle                         | /proc/none
+bundle export ../all.bundle camp/none                       | camp/none
+bundle import missing.bundle                                | missing.bundle
+bundle import pipeline.yaml                                 | no bundle
 push camp/none                                              | camp/none
 push                                                        | dataset type
 push --only-complete camp/none                              | camp/none
 push --chain net/raw --register-dataset-types camp/r1       | net/raw
+push --on-conflict universe-differs=skip                    | cannot be skipped
+push --on-conflict all=overwrite                            | fail or skip
+push --on-conflict nothing=skip camp/r1                     | nothing
+push --where "station = "                                   | too early
+push --where "month = 1" --register-dataset-types camp/r1   | fulfils
+push --abort camp/none                                      | camp/none
+push --abort --chain other                                  | --chain
+fsck --fast --full                                          | fast or full
+fsck --lost total/x                                         | --repair
+fsck --older-than soon                                      | soon
+fsck --campaign-dir nowhere                                 | not a campaign
+doctor nowhere                                              | not a campaign
 status --campaign-dir nowhere                               | not a campaign
 history --campaign-dir nowhere                              | not a campaign
 describe nobody                                             | nobody
@@ -134,6 +163,10 @@ clone upstream new -p pipeline.yaml -i net/raw -d "station = 'nowhere'" | empty
 clone upstream new -p pipeline.yaml -c clean:nothing=1      | no setting
 clone upstream new/..                                       | name
 clone postgresql://me:secret@nowhere/db new                 | password
+clone upstream s3://bucket/new                              | s3://
+init upstream memory://new                                  | memory://
+build --repo upstream --campaign-dir s3://bucket/new        | s3://
+status --campaign-dir s3://bucket/new                       | s3://
 init upstream camp                                          | campaign already
 init upstream new -p missing.yaml                           | missing.yaml
 init upstream new --next-run %x                             | placeholder
@@ -149,6 +182,7 @@ prep --campaign-dir bare                                    | graph
 qg refresh --campaign-dir bare                              | graph
 fetch --campaign-dir bare                                   | graph
 pop --campaign-dir bare                                     | run
+drop --campaign-dir bare                                    | staging
 register-dataset-types --campaign-dir bare                  | pipeline
 log --campaign-dir bare                                     | has no run yet
 run -j0 --campaign-dir strange                              | imported
@@ -164,7 +198,12 @@ repo import upstream missing                                | missing
 repo export upstream readings                               | readings
 repo ingest upstream nothing --table readings/table.csv --run net/raw | nothing
 repo ingest upstream reading --table readings/table.csv --run net/raw | net/raw
+repo fsck nowhere                                           | nowhere
 repo prune upstream                                         | n
+repo pushes nowhere                                         | nowhere
+repo unpush upstream nothing                                | nothing
+transfer-from-graph missing.qg upstream                     | missing.qg
+transfer-from-graph camp/camp.qg upstream                    | no run yet
 repo register-collection upstream net/raw --type CHAINED    | net/raw
 repo chain upstream net/raw net/more                        | net/raw
 repo associate upstream net/raw -t reading -i net/raw        | net/raw

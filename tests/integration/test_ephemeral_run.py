@@ -79,9 +79,31 @@ def test_commands_tell_what_is_gone(camp: Path) -> None:
     assert not [*(camp / "data").rglob("clean_aar*.json")]
     assert "its file was removed" in one
     assert "warning file-removed: the files of 6 clean were removed here" in pushed
-    assert "succeeded" in call("why", "clean", "station=aar", "month=202601", cwd=camp).stdout
+    why = call("why", "clean", "station=aar", "month=202601", cwd=camp).stdout
+    assert "succeeded" in why
+    assert "file      gone: it was ephemeral" in why
+    assert "gone" not in call("why", "summary", "station=aar", "--up", cwd=camp).stdout
     call("push", "--register-dataset-types", cwd=camp)
     assert "nothing to push" in call("push", cwd=camp).stdout
+
+
+def test_what_jobs_made_goes_when_they_are_merged(camp: Path) -> None:
+    """Jobs remove nothing: a merge does, once all that read a file is recorded; a second merge has nothing to do."""
+    call("prep", cwd=camp)
+    (run,) = {json.loads(call("status", "--json", cwd=camp).stdout)["runs"][0]["name"]}
+    graph = camp / "submit" / run / "graph.qg"
+    for number, quanta in enumerate(("clean", "summarise", "total")):
+        words = ("--quantum", quanta, "--record", f"{number}.zst", "-q")
+        call("exec", graph, *words, cwd=camp)
+
+    assert len([*(camp / "data").rglob("clean/*/*.json")]) == 6
+    first = json.loads(call("merge", "0.zst", "--json", cwd=camp, code=3).stdout)
+    rest = json.loads(call("merge", "0.zst", "1.zst", "2.zst", "--json", cwd=camp).stdout)
+
+    assert (first["removed"], rest["removed"], rest["removed_bytes"]) == (0, 6, 96)
+    assert "'total' is not removed" in rest["notes"][0]
+    assert not [*(camp / "data").rglob("clean/*/*.json")]
+    assert json.loads(call("merge", "2.zst", "--json", cwd=camp).stdout)["removed"] == 0
 
 
 def test_a_person_keeps_or_gives_up_more(camp: Path) -> None:

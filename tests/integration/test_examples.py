@@ -14,6 +14,8 @@ import pytest
 from sync.repo import Repo
 
 ROOT = Path(__file__).resolve().parents[2]
+EVERY = 1 if os.environ.get("STAGE_FAULTS") == "long" else 3
+"""Of the night's 48 frames each that is taken."""
 
 pytestmark = pytest.mark.slow
 
@@ -94,15 +96,20 @@ def test_proteins_are_found_in_chunks_and_weighed(tmp_path: Path) -> None:
 
 
 def test_hatp32_registers_and_coadds_real_frames(tmp_path: Path, shared: Path) -> None:
-    """48 raw frames of one night register, and their coadds show at least twice what a median frame shows."""
-    data = shared / "data/real-images/microobs-hatp32"
+    """Raw frames of one night register, and their coadds show at least twice what a median frame shows."""
+    frames = sorted((shared / "data/real-images/microobs-hatp32").glob("HATP-32*.FITS.gz"))[::EVERY]
+    data = tmp_path / "frames"
+    data.mkdir()
+    for frame in frames:
+        (data / frame.name).symlink_to(frame)
     shown = run("bash", str(ROOT / "examples/hatp32/run.sh"), str(data), str(tmp_path), cwd=ROOT)
 
     before, _, after = shown.partition("$ stage push --dry-run")
     upstream_before = before.rpartition("$ stage query collections")[2]
+    assert len(frames) == 48 // EVERY
     assert "MicroObs/raw" in upstream_before
     assert "campaign/" not in upstream_before
     assert "as expected" in after
     held = check_all_pushed(tmp_path)
-    assert held["astrometry"] >= 45
+    assert held["astrometry"] >= 0.93 * len(frames)
     assert held["coadd"] == 12

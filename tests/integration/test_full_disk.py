@@ -1,4 +1,4 @@
-"""A run on a file system that is full: what fails says so, and with some room the same command finishes."""
+"""A file system that is full, under a run or upstream: what fails says so, and with some room the same command finishes."""
 
 from __future__ import annotations
 
@@ -67,3 +67,30 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path: P
     resize(small, 30_000)
     report = json.loads(stage("run", "-q", "-j", "1", "--json", cwd=camp).stdout)
     assert report["tasks"]["clean"] == {"succeeded": 6}
+
+
+@pytest.mark.slow
+def test_a_push_to_a_full_upstream_says_so_and_goes_on_when_there_is_room(
+    tmp_path: Path, small: Path
+) -> None:
+    """Nothing is registered of what did not fit, nothing is left aside, and what has arrived is not moved twice."""
+    make_upstream(tmp_path, "--datastore", str(small / "data"))
+    (tmp_path / "big_tasks.py").write_text(TASKS)
+    (tmp_path / "big.yaml").write_text("tasks:\n  clean: {function: big_tasks.clean}\n")
+    call("clone", "upstream", "camp", "-p", "big.yaml", "-i", "net/raw", cwd=tmp_path)
+    camp = tmp_path / "camp"
+    call("run", "-q", "-j", "0", cwd=camp)
+    said = call("push", "--register-dataset-types", cwd=camp, code=1).stderr
+    (run,) = json.loads((camp / ".campaign.json").read_text())["collections"]["past_runs"]
+
+    assert f"artifacts did not arrive at {small / 'data'}" in said
+    assert "No space left on device" in said
+    assert [p for p in small.rglob("*") if p.name.endswith(".part")] == []
+    assert run not in call("repo", "info", "upstream", "--json", cwd=tmp_path).stdout
+    place = small / "data" / run / "clean"
+    before = {p: p.stat().st_ino for p in place.rglob("*.json")}
+    assert 1 <= len(before) < 6
+    resize(small, 30_000)
+    call("push", "--register-dataset-types", cwd=camp)
+    assert {p: p.stat().st_ino for p in before} == before
+    assert len(list(place.rglob("*.json"))) == 6

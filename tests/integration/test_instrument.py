@@ -95,6 +95,46 @@ def test_an_unknown_instrument_changes_nothing(folder: Path) -> None:
     assert _held(folder / "camp") == before
 
 
+def test_the_settings_of_no_instrument(folder: Path) -> None:
+    """--no-instrument takes back what the option, or the pipeline itself, has said; again, and where none was named, is nothing."""
+    camp = folder / "camp"
+    campaign = _campaign(folder)
+
+    assert campaign.edit(no_instrument=True) == {}
+    assert not (camp / "pipeline.yaml").exists()
+    campaign.edit(instrument="Cam")
+    said = call("edit", "--no-instrument", cwd=camp).stdout
+
+    assert "clean:limit: 7.0 -> 100.0" in said
+    assert "as it was" in call("edit", "--no-instrument", cwd=camp).stdout
+    (folder / "pipeline.yaml").write_text(PIPELINE + INSTRUMENTS + "instrument: Cam\n")
+
+    assert _limit(campaign)[0] == 100.0
+    external = Campaign.init(str(folder / "upstream"), folder / "ext", pipeline=str(folder / "pipeline.yaml"))
+    external.save()
+
+    assert _limit(external)[0] == 7
+    external.edit(no_instrument=True)
+
+    assert _limit(external)[0] == 100.0
+    assert external.edit(no_instrument=True) == {}
+    external.edit(instrument="Old")
+
+    assert _limit(external)[0] == 70
+    with pytest.raises(UsageError, match="contradict"):
+        external.edit(instrument="Cam", no_instrument=True)
+
+
+def test_no_instrument_mends_a_pipeline_with_an_unknown_one(folder: Path) -> None:
+    """A pipeline that names an instrument which it has no settings for can be run with those of none."""
+    campaign = _campaign(folder)
+    campaign.edit(instrument="Cam")
+    (folder / "pipeline.yaml").write_text(PIPELINE + INSTRUMENTS.replace("Cam:", "Cim:"))
+    campaign.edit(no_instrument=True)
+
+    assert _limit(campaign)[0] == 100.0
+
+
 def test_a_written_pipeline_still_has_its_instruments(folder: Path) -> None:
     """--write-pipeline writes the settings of all instruments; the option goes on to choose among them."""
     campaign = _campaign(folder)

@@ -30,8 +30,8 @@ def work(source: Path, tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def _every_command_but_push(work: Path, upstream: str) -> Iterator[str]:
-    """Run them one after another; after each, yield what it was."""
+def _every_command_but_push(work: Path, upstream: str, refused: int = 12) -> Iterator[str]:
+    """Run them one after another; after each, yield what it was. A push is among them that is refused."""
     camp = work / "camp"
 
     def run(*words: str, cwd: Path = camp, code: int = 0) -> str:
@@ -44,6 +44,9 @@ def _every_command_but_push(work: Path, upstream: str) -> Iterator[str]:
     yield run("edit", "--campaign-docs", "text")
     yield run("build", "-d", "station IN ('aar', 'bex')")
     yield run("fetch")
+    yield run("fetch", "--artifacts", "copy")
+    yield run("drop", "--inputs", "--yes")
+    yield run("fetch", "--artifacts", "direct")
     yield run("qg", "show")
     yield run("status")
     yield run("run", "-j0", "-q", code=3)
@@ -58,7 +61,7 @@ def _every_command_but_push(work: Path, upstream: str) -> Iterator[str]:
     yield run("merge", "job.jsonl")
     yield run("push", "--dry-run", code=12)
     yield run("push", "--dry-run", "--register-dataset-types", "--chain", "u/me")
-    yield run("push", code=12)
+    yield run("push", code=refused)
     yield run("query", "datasets")
     yield run("query", "datasets", "reading", "--repo", upstream)
     yield run("query", "data-ids", "station", "month", "--repo", upstream)
@@ -111,7 +114,7 @@ def test_everything_but_push_works_on_a_read_only_upstream(work: Path, read_only
     """All the same commands work on an upstream that is mounted read-only, and push says what is wrong."""
     with pytest.raises(OSError, match=r"Read-only|Permission"):
         (read_only / "probe").touch()
-    for _ in _every_command_but_push(work, str(read_only)):
+    for _ in _every_command_but_push(work, str(read_only), refused=1):
         pass
     refused = call("push", "--register-dataset-types", cwd=work / "camp", code=1)
 

@@ -27,6 +27,7 @@ from stage.campaign.campaign import Campaign
 READERS: dict[str, tuple[str, ...]] = {
     "config show": (),
     "describe": ("clean",),
+    "bundle export": ("../all.bundle",),
     "diff": ("camp/r0", "camp/r1"),
     "draw graph": ("--status",),
     "draw pipeline": (),
@@ -48,6 +49,9 @@ READERS: dict[str, tuple[str, ...]] = {
 """Each command that only reads a campaign, and words for it."""
 DRY: dict[str, tuple[str, ...]] = {
     "clean": ("--dry-run",),
+    "drop": ("--dry-run",),
+    "pop": ("1", "--dry-run"),
+    "pull": ("--dry-run",),
     "push": ("--dry-run", "--register-dataset-types"),
     "rollback": ("1", "--dry-run"),
 }
@@ -55,11 +59,14 @@ DRY: dict[str, tuple[str, ...]] = {
 WRITERS: dict[str, tuple[str, ...]] = {
     "build": (),
     "clean": ("--yes",),
+    "drop": ("--yes",),
     "edit": ("--campaign-docs", "mine"),
     "fetch": (),
+    "fsck": ("--repair",),
     "merge": ("job.jsonl",),
     "pop": ("1",),
     "prep": (),
+    "pull": (),
     "push": ("--register-dataset-types",),
     "qg build": (),
     "qg import": ("camp.qg",),

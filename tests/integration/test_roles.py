@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ from registry.model.dataset_type import DatasetType
 from registry.model.refs import new_id, new_ids
 from registry.registry import Registry
 from registry.roles import Roles, make_roles
+from sync.faults import At
 from sync.push import execute_push, plan_push
+from sync.pushing.abort import AbortPlan, execute_abort, plan_abort
 from sync.repo import Repo
+from sync.unpush import execute_unpush, plan_unpush
 from tests.databases import Database
+from tests.processes_killed import killed_at
 from tests.sync_builders import (
     CAMPAIGN,
     UNIVERSE,
     dataset_type,
     make_run,
     make_staging,
+    open_staging,
     put_datasets,
     survey_records,
 )
@@ -124,6 +130,38 @@ def test_a_push_works_as_pusher(world: World, staging: Repo) -> None:
         assert snap.quanta([first, second]).n_rows == 8
         assert {*snap.table("push_ledger")["who"].tolist()} == {world.pusher}
         assert snap.table("campaign").n_rows == 1
+
+
+def test_a_pusher_gives_up_its_own_push_and_takes_none_back(world: World, staging: Repo) -> None:
+    """What it was killed in the middle of it can abort, by rights to add alone; taking back a push is for the keeper."""
+    run = f"{world.prefix}1"
+    make_run(staging, run)
+
+    def life(at: At) -> None:
+        with world.upstream(world.pusher) as upstream, open_staging(world.root / "campaign") as own:
+            execute_push(plan_push(own, upstream, [run], campaign=CAMPAIGN), own, upstream, at=at)
+
+    assert killed_at("journal-moved", life)
+    with world.upstream(world.pusher) as upstream:
+        for _ in range(2):  # as if the first had been killed before staging forgot
+            plan = plan_abort(staging, upstream, campaign=CAMPAIGN)
+            assert killed_at("files-removed", partial(_abort, world, plan))
+        assert len(execute_abort(plan, staging, upstream).aborted) == 1
+    assert push(world, staging, run).moved == 8
+    with world.upstream(world.pusher) as upstream, pytest.raises(UsageError, match="may only add") as caught:
+        plan_unpush(upstream, run)
+    assert caught.value.code == "not-the-keeper"
+    with Repo.attach(world.url, world.root / "data", writable=True) as upstream:
+        going = plan_unpush(upstream, run)
+        with world.upstream(world.pusher) as theirs, pytest.raises(StorageError):
+            execute_unpush(going, theirs)
+        assert execute_unpush(going, upstream).datasets == 8
+    assert push(world, staging, run).moved == 8
+
+
+def _abort(world: World, plan: AbortPlan, at: At) -> None:
+    with world.upstream(world.pusher) as upstream, open_staging(world.root / "campaign") as own:
+        execute_abort(plan, own, upstream, at=at)
 
 
 def test_many_rows_are_pushed_too(world: World, staging: Repo) -> None:

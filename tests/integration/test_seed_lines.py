@@ -142,6 +142,7 @@ OPTIONS: dict[str, Any] = {
     "chain": "u/me/weather",
     "next_run": "%c/n%n",
     "set_counter": 7,
+    "run_dirs": True,
 }
 
 
@@ -156,7 +157,20 @@ def test_edit_sets_what_init_can(work: Path) -> None:
 
     assert at_once.state == later.state
     assert (work / "one/pipeline.yaml").read_text() == (work / "two/pipeline.yaml").read_text()
-    assert set(_state(work / "two")) == {"version", "name", "doc", "repo", "collections", "pipeline"}
+    assert set(_state(work / "two")) == {
+        "version", "name", "doc", "repo", "collections", "pipeline", "run_dirs",
+    }  # fmt: skip
+
+
+def test_a_task_of_the_working_directory_is_found(work: Path) -> None:
+    """C-77: -t names a module as a person would import it there; the pipeline says where, so that it is found later too."""
+    call("clone", "upstream", "tasks", "-t", "clean:weather_tasks.clean", "-i", "net/raw", cwd=work)
+    text = (work / "tasks/pipeline.yaml").read_text()
+    call("edit", "-t", "clean:weather_tasks.clean", "--campaign-dir", "tasks", cwd=work)
+
+    assert f"search_path:\n- {work}\n" in text
+    assert (work / "tasks/pipeline.yaml").read_text() == text
+    call("run", "-q", "-j0", cwd=work / "tasks")
 
 
 def test_edit_can_make_a_campaign(work: Path) -> None:

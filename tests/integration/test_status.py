@@ -190,9 +190,10 @@ def test_secrets_of_the_upstream_are_not_shown(tmp_path: Path) -> None:
 
 def test_what_moved_upstream_is_counted(camp: Path, tmp_path: Path) -> None:
     """New and replaced datasets, new records and runs of ours, as they are there now; upstream is only read."""
-    assert {"collections": [], "datasets": {}, "records": {}, "notes": [], "problem": "", "runs": {}} == (
-        status(camp, "--upstream")["asked_upstream"]
-    )
+    nothing = {
+        "collections": [], "datasets": {}, "moved": {}, "notes": [], "problem": "", "runs": {}, "next_commands": [],
+    }  # fmt: skip
+    assert nothing == status(camp, "--upstream")["asked_upstream"]
     assert "nothing has moved" in call("status", "--upstream", cwd=camp).stdout
     call("run", "-j", "0", cwd=camp)
     (tmp_path / "records" / "station.jsonl").write_text('{"name": "dorn", "height": 3.0}\n')
@@ -215,6 +216,8 @@ def test_what_moved_upstream_is_counted(camp: Path, tmp_path: Path) -> None:
     assert {"reading": {"new": 1, "replaced": 0, "removed": 0}} == found["datasets"]
     assert ["'net/raw' has other content than when the graph was built"] == found["collections"]
     assert {"camp/r0": False} == found["runs"]
+    assert {"dataset": {"new": 1}, "record": {"new": 1}} == found["moved"]
+    assert ["stage pull", "stage build"] == found["next_commands"]
     assert before == tree_digest(tmp_path / "upstream")
     call("push", "--register-dataset-types", cwd=camp)
     found = status(camp, "--upstream")
@@ -235,15 +238,22 @@ def test_an_upstream_that_is_away_is_said_and_the_rest_told(camp: Path, tmp_path
 
 
 def test_drawings_show_what_became_of_quanta(camp: Path, tmp_path: Path) -> None:
-    """The graph is drawn with the colours of its statuses once there are any, the pipeline as it is."""
-    call("status", "--qg-dot", "before.dot", cwd=camp)
+    """Graph and pipeline are drawn with the colours of statuses once there are any, and 'draw' draws the same."""
+    call("status", "--qg-dot", "before.dot", "--pipeline-dot", "plain.dot", cwd=camp)
     call("run", "-j", "0", "-c", "clean:fail_on=bex", "--rebuild", cwd=camp, code=3)
     call("status", "--qg-dot", tmp_path / "after.dot", "--pipeline-dot", "pipeline.dot", cwd=camp)
     before, after = (camp / "before.dot").read_text(), (tmp_path / "after.dot").read_text()
 
     assert "failed" in after
     assert "failed" not in before
-    assert "digraph" in (camp / "pipeline.dot").read_text()
+    assert "failed" not in (camp / "plain.dot").read_text()
+    pipeline = (camp / "pipeline.dot").read_text()
+    assert "4 done, 2 failed" in pipeline
+    assert pipeline == call("draw", "pipeline", "--status", "--format", "dot", cwd=camp).stdout
+    first = json.loads(call("status", "--json", cwd=camp).stdout)["runs"][-1]["name"]
+    assert "2 failed" in call("draw", "pipeline", "--run", first, cwd=camp).stdout
+    assert "2 failed" in call("draw", "pipeline", camp.parent / "pipeline.yaml", "--status", cwd=camp).stdout
+    assert "camp/none" in call("draw", "pipeline", "--run", "camp/none", cwd=camp, code=10).stderr
 
 
 def test_a_drawing_of_what_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pickle
 import re
+import shlex
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,14 @@ from registry.model.refs import id_text
 from sync.explain import HINTS
 from sync.plan import Conflict, PushPlan
 from sync.push import execute_push, plan_push
+from sync.pushing.asking import Asked
+from sync.pushing.kinds import KINDS
 from sync.repo import Repo
 from tests import sync_builders as made
 
 RUN = "u/me/trial/1"
+PUSHES = re.compile(r"'(stage push(?:\"[^\"]*\"|[^'\"])*)'")
+NAMES = re.compile(r" (NAME|RUN|EXPR)\b")
 
 
 @pytest.fixture
@@ -41,7 +46,39 @@ def staging(tmp_path: Path, upstream: Repo) -> Iterator[Repo]:
 
 def plan(staging: Repo, upstream: Repo, **options: object) -> PushPlan:
     options = {"campaign": made.CAMPAIGN, "register_dataset_types": True, **options}
-    return plan_push(staging, upstream, [RUN], **options)  # type: ignore[arg-type]
+    words = ["--register-dataset-types"] if options["register_dataset_types"] else []
+    words += ["--chain", str(options["chain"])] if "chain" in options else []
+    words += ["--strict-inputs"] if "strict_inputs" in options else []
+    asked = Asked((RUN,), tuple(words))
+    return plan_push(staging, upstream, [RUN], asked=asked, **options)  # type: ignore[arg-type]
+
+
+def typed(staging: Repo, upstream: Repo, command: str) -> PushPlan:
+    """Plan what a command line would push."""
+    from typer.main import get_command
+
+    from cli.main import app
+
+    program: Any = get_command(app)
+    given = program.commands["push"].make_context("push", shlex.split(command)[2:]).params
+    return plan_push(
+        staging, upstream, given["runs"], campaign=made.CAMPAIGN, chain=given["chain"],
+        dataset_types=given["dataset_type"] or (), where=given["where"] or "",
+        register_dataset_types=given["register_dataset_types"], strict_inputs=given["strict_inputs"],
+        on_conflict=given["on_conflict"] or (),
+    )  # fmt: skip
+
+
+def resolved(conflicts: Iterable[Conflict], staging: Repo, upstream: Repo) -> list[PushPlan]:
+    """Return the plans of the pushes that conflicts name as ways on, none of which has these conflicts any more."""
+    conflicts = list(conflicts)
+    out = []
+    for command in dict.fromkeys(c for conflict in conflicts for c in PUSHES.findall(conflict.hint)):
+        if not NAMES.search(command) and command != plan(staging, upstream).terms.asked.text():
+            out.append(typed(staging, upstream, command))
+            left = {c.code for c in out[-1].conflicts}
+            assert not any(c.code in left for c in conflicts if command in c.hint), command
+    return out
 
 
 def refused(staging: Repo, upstream: Repo, root: Path, **options: object) -> Conflict:
@@ -57,10 +94,14 @@ def refused(staging: Repo, upstream: Repo, root: Path, **options: object) -> Con
     assert conflict.code == caught.value.code
     assert conflict.ours in str(caught.value)
     assert conflict.upstream in str(caught.value)
-    assert caught.value.hint == conflict.hint == HINTS[conflict.code]
+    assert caught.value.hint == conflict.hint
+    assert conflict.hint.startswith(HINTS[conflict.code].partition("'")[0])
     assert "'stage " in conflict.hint
     assert any(str(conflict) in line for line in found.lines())
     assert not found.is_empty
+    plans = resolved(found.conflicts, staging, upstream)
+    assert all(not p.conflicts for p in plans)
+    assert bool(plans) is bool(KINDS[conflict.code].skip or "record" in conflict.code)
     return conflict
 
 
@@ -136,11 +177,11 @@ def test_a_record_whose_alternate_key_is_taken(upstream: Repo, staging: Repo, tm
         with repo.registry.write() as tx:
             names = ("instrument", "visit", "day_obs", "physical_filter", "name")
             tx.insert_records("visit", Columns.from_rows(names, [row]))
-    made.make_run(staging, RUN, visits=(50,))
+    made.make_run(staging, RUN, visits=(1, 50))
 
     conflict = refused(staging, upstream, tmp_path / "up")
 
-    assert (conflict.code, conflict.what) == ("record-differs", "visit with name='twice'")
+    assert (conflict.code, conflict.what) == ("record-key-taken", "visit with name='twice'")
     assert (conflict.ours, conflict.upstream) == ("{instrument=CAM, visit=50}", "{instrument=CAM, visit=51}")
 
 
@@ -155,9 +196,19 @@ def test_a_record_that_upstream_deleted(upstream: Repo, staging: Repo, tmp_path:
     with pytest.raises(ConflictError):
         execute_push(found, staging, upstream)
 
-    assert {"record-differs"} == {c.code for c in found.conflicts}
+    assert {"record-deleted"} == {c.code for c in found.conflicts}
     assert {"deleted since it was fetched"} == {c.upstream for c in found.conflicts}
     assert before == made.state(tmp_path / "up")
+    made.make_run(staging, "u/me/other")
+    both = plan_push(
+        staging, upstream, [RUN, "u/me/other"], campaign=made.CAMPAIGN, register_dataset_types=True
+    )
+    command = (
+        "stage push u/me/other --where \"NOT (instrument = 'CAM' AND visit = 2)\" --register-dataset-types"
+    )
+    assert all("--where \"NOT (instrument = 'CAM' AND visit = 2)\"'" in c.hint for c in both.conflicts)
+    left = typed(staging, upstream, command)
+    assert (left.conflicts, left.counts["dataset"]["new"]) == ((), 4)
 
 
 def test_a_run_whose_name_is_another_kind_of_collection(
@@ -289,7 +340,9 @@ def test_a_chain_that_changed_since_the_plan(upstream: Repo, staging: Repo, tmp_
         execute_push(found, staging, upstream)
 
     (conflict,) = caught.value.conflicts
-    assert ("chain-changed", HINTS["chain-changed"]) == (conflict.code, conflict.hint)
+    assert conflict.code == "chain-changed"
+    (again,) = PUSHES.findall(conflict.hint)
+    assert typed(staging, upstream, again).conflicts == ()
     assert (conflict.ours, conflict.upstream) == ("(CAM/calib/new, CAM/calib/old)", "(CAM/calib/old)")
     assert before == made.state(tmp_path / "up")
     assert execute_push(plan(staging, upstream, chain="CAM/calib"), staging, upstream).push_id is not None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from stage.execution.progress import RunSummary
 from stage.execution.run import run_graph
 from tests.execution_lab import Lab, chain, make_lab
+from tests.integration.tiny_campaign import ROOT, call, make_upstream
 
 
 def skip_unless(*command: str) -> None:
@@ -88,3 +91,37 @@ def test_workers_in_namespaces_of_their_own(tmp_path: Path) -> None:
 
     assert run(lab, "unshare --map-root-user --mount {command}").is_complete
     assert outside.exists()
+
+
+def test_a_task_can_write_nowhere_but_where_outputs_go(tmp_path: Path) -> None:
+    """With all else read-only, a script that writes beside its own directories fails by name, and spoils nothing."""
+    # The program itself may lie below the place that is hidden.
+    own = [
+        word
+        for place in (ROOT, sys.prefix, sys.base_prefix)
+        for word in ("--ro-bind", str(place), str(place))
+    ]
+    base = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", *own)
+    skip_unless(*base)
+    make_upstream(tmp_path)
+    (tmp_path / "scripts.yaml").write_text(
+        "tasks:\n  copy:\n    dimensions: [station, month]\n"
+        "    inputs: {reading: {dataset_type: reading, storage_class: Json}}\n"
+        "    outputs: {copied: {dataset_type: copied, storage_class: Json}}\n"
+        f'    shell: cp "$reading" "$copied"; test $STAGE_STATION != bex || echo x >> "{tmp_path}/$target"\n'
+        "    config: {target: mine}\n"
+    )
+    call("clone", "upstream", "camp", "-p", "scripts.yaml", "-i", "net/raw", cwd=tmp_path)
+    camp = tmp_path / "camp"
+    (camp / "logs").mkdir()
+    bound = (f"--bind {camp / name} {camp / name}" for name in ("data", "logs"))
+    wrap = f"{' '.join(base)} --ro-bind {tmp_path} {tmp_path} {' '.join(bound)} {{command}}"
+    call("run", "-q", "-j1", "--wrap", wrap, cwd=camp, code=3)
+    report = json.loads(call("status", "--json", cwd=camp).stdout)
+    (found,) = report["runs"]
+
+    assert found["tasks"]["copy"] == {"succeeded": 4, "failed": 2}
+    assert all("Read-only file system" in failure["message"] for failure in found["failures"])
+    assert not (tmp_path / "mine").exists()
+    call("run", "-q", "-j1", cwd=camp)  # without it, nothing keeps the same script from that
+    assert (tmp_path / "mine").read_text() == "x\nx\n"

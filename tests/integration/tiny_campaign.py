@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import io
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from registry.model.refs import new_id
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -133,6 +139,22 @@ def write_sources(folder: Path) -> None:
 
 def make_upstream(folder: Path, *options: str) -> Path:
     """Make the shared repository by commands; options are those of its creation."""
+    if options:
+        _make_upstream(folder, *options)
+    else:
+        copy_tree(_upstream_made(), folder)
+    return folder / "upstream"
+
+
+@cache
+def _upstream_made() -> Path:
+    """Make it once in a process, for others to be copies of: nothing in it says where it is."""
+    folder = template_folder("weather")
+    _make_upstream(folder)
+    return folder
+
+
+def _make_upstream(folder: Path, *options: str) -> None:
     write_sources(folder)
     call("repo", "create", "upstream", "--universe", "universe.yaml", *options, cwd=folder)
     call("repo", "import", "upstream", "records", cwd=folder)
@@ -148,7 +170,22 @@ def make_upstream(folder: Path, *options: str) -> Path:
         "net/raw",
         cwd=folder,
     )
-    return folder / "upstream"
+
+
+def template_folder(label: str) -> Path:
+    """Make a folder for what is made once in a process and copied; it goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix=f"stage-{label}-"))
+    owner = os.getpid()
+    atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == owner else None)
+    return folder
+
+
+def copy_tree(source: Path, folder: Path) -> None:
+    """Copy what was made into a folder; repositories right in it become others than those that they are copies of."""
+    shutil.copytree(source, folder, symlinks=True, dirs_exist_ok=True)
+    for path in folder.glob("*/registry.sqlite3"):
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            database.execute("UPDATE repository SET value = ? WHERE key = 'repo_id'", (new_id().hex(),))
 
 
 def call(*words: str | Path, cwd: Path, code: int = 0, env: dict[str, str] | None = None) -> Output:

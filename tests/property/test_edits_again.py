@@ -62,6 +62,8 @@ def edits() -> st.SearchStrategy[dict[str, Any]]:
         config=st.lists(st.sampled_from(SETTINGS), min_size=1, max_size=3),
         config_file=st.just([f"clean:{_folder() / 'limits.yaml'}"]),
         instrument=st.sampled_from(["Cam", "Old", "Odl"]),
+        no_instrument=st.booleans(),
+        run_dirs=st.booleans(),
         write_pipeline=st.sampled_from(PLACES),
         input=inputs,
         prepend_inputs=st.booleans(),

@@ -80,6 +80,9 @@ def _program() -> Any:
 def _check_stage(words: list[str]) -> None:
     shown = " ".join(words)
     command, rest = _program(), words[1:]
+    while len(rest) > 1 and rest[0].startswith("-"):  # those that stand before a command
+        _check_options(command, rest[:1], shown)
+        rest = rest[1:]
     while rest and not rest[0].startswith("-"):
         children = getattr(command, "commands", None)
         if children is None or rest[0].isupper() or "…" in rest[0]:

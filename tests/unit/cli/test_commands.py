@@ -53,10 +53,10 @@ def test_all_verbs_are_there() -> None:
     """The commands of this version, no fewer and no more."""
     assert sorted(COMMANDS) == sorted(
         [
-            "build", "clean", "clone", "config show", "demo", "describe", "diff", "draw graph", "draw pipeline", "edit", "exec", "fetch", "get", "history", "init", "log", "merge", "plan", "pop", "prep",
-            "push", "qg build", "qg draw", "qg import", "qg refresh", "qg show", "query collections", "query data-ids", "query dataset-types",
+            "build", "bundle export", "bundle import", "clean", "clone", "config show", "demo", "describe", "diff", "doctor", "draw graph", "draw pipeline", "drop", "edit", "exec", "fetch", "fsck", "get", "history", "init", "log", "merge", "plan", "pop", "prep",
+            "pull", "push", "qg build", "qg draw", "qg import", "qg refresh", "qg show", "query collections", "query data-ids", "query dataset-types",
             "query datasets", "query records", "register-dataset-types", "repo create", "repo export", "repo import",
-            "repo info", "repo ingest", "repo prune", "repo query collections", "repo query data-ids",
+            "repo fsck", "repo info", "repo ingest", "repo prune", "repo pushes", "repo unpush", "transfer-from-graph", "repo query collections", "repo query data-ids",
             "repo query dataset-types", "repo query datasets", "repo query records", "repo register-dataset-type",
             "repo register-dataset-types", "repo roles", "repo upgrade", "repo register-collection",
             "repo chain", "repo associate", "repo disassociate", "repo certify", "repo decertify",
@@ -115,21 +115,22 @@ def test_the_page_lists_every_command_and_exit_code() -> None:
 
 
 METHODS = {
-    "build": "build", "clean": "clean", "clone": "clone", "config show": "settings", "describe": "describe",
+    "build": "build", "bundle export": "bundle_export", "bundle import": "bundle_import", "clean": "clean", "clone": "clone", "config show": "settings", "describe": "describe",
     "diff": "diff",
-    "draw graph": "draw_graph", "draw pipeline": "draw_pipeline", "edit": "edit", "fetch": "fetch", "get": "get",
-    "history": "history", "init": "init", "log": "log", "merge": "merge", "plan": "plan", "pop": "pop", "prep": "prep",
-    "push": "push", "qg build": "build", "qg draw": "draw_graph", "qg import": "import_qg", "qg refresh": "refresh_qg",
+    "draw graph": "draw_graph", "draw pipeline": "draw_pipeline", "drop": "drop", "edit": "edit", "fetch": "fetch", "get": "get",
+    "doctor": "doctor", "fsck": "fsck", "history": "history", "init": "init", "log": "log", "merge": "merge", "plan": "plan", "pop": "pop", "prep": "prep",
+    "pull": "pull", "push": "push", "qg build": "build", "qg draw": "draw_graph", "qg import": "import_qg", "qg refresh": "refresh_qg",
     "register-dataset-types": "register_dataset_types", "report": "report", "rollback": "rollback", "run": "run",
     "status": "status", "why": "why",
 }  # fmt: skip
 """Commands of a campaign to the methods that they are."""
-NO_CAMPAIGN = ("repo ", "query ", "demo", "exec", "qg show")
+NO_CAMPAIGN = ("repo ", "query ", "demo", "exec", "transfer-from-graph", "qg show")
 """Of a repository, of a graph file, or questions whose options all go to one method `query`."""
 ABOUT_THE_COMMAND = {"campaign_dir", "repo", "json", "quiet", "yes", "lock_timeout", "output", "help"}
 """Which campaign, what is asked and how the answer is written: not what is done."""
 SAID_OTHERWISE = {
     "no_fetch": "fetch",
+    "no_run_dirs": "run_dirs",
     "no_finish": "finish",
     "continue": "continue_run",
     "show_pipeline": "pipeline_text",  # a method of its own
@@ -141,6 +142,8 @@ OWN = {
     "describe": {"pipeline"},  # of a file instead of a campaign
 }
 PYTHON_ONLY = {
+    "fsck": {"on_progress"},
+    "bundle export": {"on_progress"},
     "run": {"on_progress"},
     "report": {"facts", "pictures"},
     "qg import": {*DEFINING},  # refused there, in Python by name

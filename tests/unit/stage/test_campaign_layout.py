@@ -35,14 +35,18 @@ def test_a_directory_without_state_is_no_campaign(tmp_path: Path) -> None:
 
 
 def test_a_remote_directory_is_refused_by_name() -> None:
-    """A campaign directory on S3 is refused, and the scheme is named."""
-    with pytest.raises(UsageError, match="s3://"):
-        local_directory("s3://bucket/campaign")
+    """A campaign directory on S3 is refused, and the scheme is named; so it is as a path, which has lost a stroke."""
+    for directory in ("s3://bucket/campaign", Path("s3://bucket/campaign")):
+        with pytest.raises(UsageError, match=r"cannot be at s3://: its registry and its lock") as caught:
+            local_directory(directory)
+
+        assert caught.value.code == "remote-campaign"
 
 
 def test_a_file_uri_is_local() -> None:
     """``file://`` names a local directory, its escapes decoded."""
     assert Path("/data/my dir") == local_directory("file:///data/my%20dir")
+    assert Path("/data/my dir") == local_directory(Path("file:///data/my%20dir"))
 
 
 def test_paths_below_the_campaign_are_stored_relative(tmp_path: Path) -> None:

@@ -30,6 +30,10 @@ FULL = {
         "created": ["deep", "deep/1"],
     },
     "pipeline": "pipeline.yaml",
+    "run_dirs": True,
+    "artifacts": "copy",
+    "cache_size": "20GB",
+    "outputs_in": "s3://bucket/outputs",
     "quantum_graph": {
         "uri": "deep.qg",
         "collections": ["HSC/raw"],
@@ -40,7 +44,7 @@ FULL = {
         "digests": {"HSC/raw": "0c"},
     },
 }
-KINDS: dict[str, Any] = {"string": str, "array": list, "object": dict, "null": type(None)}
+KINDS: dict[str, Any] = {"string": str, "array": list, "object": dict, "null": type(None), "boolean": bool}
 
 
 def _complaints(value: Any, schema: Any, where: str = "") -> Iterator[str]:

@@ -90,6 +90,24 @@ def test_a_pipeline_shows_tasks_and_what_is_between_them():
     ]
 
 
+def test_a_pipeline_shows_what_became_of_its_tasks():
+    """Each task has the look of the worst of its quanta, and the numbers; one that nothing is known of is as without."""
+    status = {"task0": {"succeeded": 3, "failed": 1}, "task1": {"missing": 4}}
+    tasks = {b.lines[0]: b for b in of_nodes(chain_nodes(2), "chain", status).boxes if b.kind == "task"}
+
+    assert ("failed", "3 done, 1 failed") == (tasks["task0"].status, tasks["task0"].lines[-1])
+    assert ("pending", "4 pending") == (tasks["task1"].status, tasks["task1"].lines[-1])
+    assert "" == tasks["gather"].status
+
+
+def test_dimensions_stand_in_the_order_in_which_the_pipeline_has_them():
+    """In the picture of the pipeline and in that of its graph alike."""
+    graph = chain_graph(2, 2, 1)
+    drawn = {box.lines[0]: box.lines[1] for box in of_nodes(graph.tasks, "").boxes}
+
+    assert drawn == {box.lines[0]: box.lines[1].partition(" · ")[2] for box in collapsed(graph).boxes}
+
+
 def test_metadata_that_a_task_reads_are_shown():
     """Then they are a part of the pipeline like others."""
     reader = node(

@@ -473,6 +473,14 @@ def test_a_lookup_that_is_not_there_is_refused_before_anything_is_built() -> Non
         made("lost", task_class)
     assert "nearest_reference" in caught.value.hint
 
+    class Given(FollowConnections):
+        reference = PrerequisiteInput("reference", "Json", dimensions=SHOT, lookup=print)  # type: ignore[arg-type]
+
+    task_class = type("GivenTask", (FollowTask,), {"ConnectionsClass": Given, "__module__": __name__})
+    with pytest.raises(PipelineError, match=r"not by the name of a function") as caught:
+        made("given", task_class)
+    assert "lookup='nearest'" in caught.value.hint
+
 
 # -- resources -------------------------------------------------------------------------------------------------
 

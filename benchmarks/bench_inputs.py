@@ -1,0 +1,78 @@
+"""What it costs to fetch the files of inputs, and to free them, beside the programs that only move files.
+
+    python benchmarks/bench_inputs.py [--n 1000 10000] [--only inputs-copy] [--json results.json]
+
+Each input is a file of 200 bytes. The floor of ``inputs-copy`` is ``cp -r`` of the same tree, of ``inputs-link``
+``cp -rl``, of ``inputs-drop`` ``rm -r``; ours verifies each copy against its checksum, makes all of it durable and
+records where it is. Figures are CPU time (user and system, of the programs too) a file.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.bench_sync import campaign, write_files
+from benchmarks.parts import DIMS, UNIVERSE, Figures, run_program, survey
+from registry.model.dataset_type import DatasetType
+from sync.clone import execute_fetch, plan_fetch
+from sync.drop import execute_drop, plan_drop
+from sync.fetching.artifacts import ArtifactMode, plan_artifacts
+from sync.plan import Wanted
+
+_FLAGS: dict[ArtifactMode, str] = {"copy": "-r", "link": "-rl"}
+
+
+def cpu(act: Callable[[], object]) -> float:
+    """Return the CPU time of a call and of the programs that it starts, in seconds."""
+
+    def used() -> float:
+        both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return sum(r.ru_utime + r.ru_stime for r in both)
+
+    before = used()
+    act()
+    return used() - before
+
+
+def program(*words: str | Path) -> Callable[[], object]:
+    """Return a call that runs a program."""
+    return lambda: subprocess.run([str(word) for word in words], check=True)
+
+
+def measure(root: Path, n: int, mode: ArtifactMode) -> Figures:
+    """Fetch n files and free them again."""
+    with survey(root, n) as upstream, campaign(root, upstream) as staging:
+        with upstream.registry.read() as snap:
+            raws = snap.datasets("raw", ["CAM/raw"], artifacts=True)
+        write_files(upstream.datastore.root, raws["uri"].tolist())
+        wanted = Wanted(
+            raws["id"].tolist(), {}, [DatasetType("raw", UNIVERSE.group(DIMS), "Bytes")], ("CAM/raw",)
+        )
+        # The rows alone are what ``clone`` of bench_sync measures.
+        execute_fetch(plan_fetch(upstream, staging, wanted), staging)
+
+        def fetch() -> None:
+            plan = plan_fetch(upstream, staging, wanted)
+            execute_fetch(plan, staging, plan_artifacts(plan.datasets, upstream, staging, mode, held=None))
+
+        idle = cpu(lambda: plan_fetch(upstream, staging, wanted))
+        ours = cpu(fetch) - idle
+        source, bare = Path(upstream.datastore.root), root / "bare"
+        floor = cpu(program("cp", _FLAGS[mode], source, bare))
+        yield f"inputs-{mode}", ours / n * 1e6, floor / n * 1e6, "us/file"
+        if mode == "copy":
+            freed = cpu(lambda: execute_drop(plan_drop(staging, upstream, [], inputs_beside=[]), staging))
+            yield "inputs-drop", freed / n * 1e6, cpu(program("rm", "-r", bare)) / n * 1e6, "us/file"
+
+
+MEASURES = {
+    "inputs-copy inputs-drop": lambda root, n: measure(root, n, "copy"),
+    "inputs-link": lambda root, n: measure(root, n, "link"),
+}
+
+if __name__ == "__main__":
+    sys.exit(run_program(MEASURES, __doc__ or ""))
