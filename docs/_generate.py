@@ -19,8 +19,8 @@ HEAD = """# Commands
 <!-- Made by docs/_generate.py; do not edit. -->
 
 Each command is one method of `stage.Campaign`, or a function of `stage`, with the same keyword names. Campaign commands
-work in the directory given by `--campaign-dir`, else `$STAGE_CAMPAIGN_DIR`, else the working directory. `stage --debug`
-before a command shows where an error came from.
+work in the directory given by `--campaign-dir`, else `$STAGE_CAMPAIGN_DIR`, else the working directory.
+Before a command stand `-v` and `-vv` (say what is done), `-q` (no progress and no warnings) and `--debug` (where an error came from).
 
 ## Exit codes
 
