@@ -78,7 +78,7 @@ class CampaignAfterwards(CampaignStanding):
         from stage.campaign.lineage import why
 
         if upstream:
-            with open_upstream(self.state) as theirs:
+            with open_upstream(self.state, layout=self.layout) as theirs:
                 path = self._search_path(theirs)
                 return why(theirs, *words, up=up, down=down, depth=depth, run=run, path=path, prov=prov)
         with open_staging(self.layout) as staging:

@@ -205,7 +205,7 @@ def fetch_for(change: Change, graph: QuantumGraph) -> Any:
     FetchReport
         What was brought.
     """
-    with open_upstream(change.state) as upstream:
+    with open_upstream(change.state, layout=change.layout, change=change) as upstream:
         return fetch_wanted(change, upstream, graph.wanted())
 
 
@@ -371,7 +371,7 @@ def build_first(
     BuildReport or None
         None if there was nothing to build.
     """
-    with open_upstream(change.state) as upstream:
+    with open_upstream(change.state, layout=change.layout, change=change) as upstream:
         ensure_staging(change, upstream)
     if change.state.pipeline and change.state.collections.inputs:
         return build_graph(change, GraphOptions(data_query, data_id_table, fetch=fetch))

@@ -70,7 +70,7 @@ def diff_fetched(layout: Layout, state: CampaignState) -> FetchedDifferences:
     from sync.pull import plan_pull
 
     nothing_more = cast("Any", GraphWanted((), {}, (), list(state.collections.inputs)))
-    with open_staging(layout) as staging, open_upstream(state) as upstream:
+    with open_staging(layout) as staging, open_upstream(state, layout=layout) as upstream:
         check_same_upstream(staging, upstream)
         plan = plan_pull(upstream, staging, nothing_more)
     conflicts = [

@@ -80,7 +80,7 @@ def fetch_graph(change: Change) -> FetchReport:
         If there is no graph, or upstream cannot be reached.
     """
     wanted = open_graph(change.layout, change.state).load().wanted()
-    with open_upstream(change.state) as upstream:
+    with open_upstream(change.state, layout=change.layout, change=change) as upstream:
         ensure_staging(change, upstream)
         return fetch_wanted(change, upstream, wanted, held=None)
 
@@ -160,7 +160,7 @@ def ensure_fetched(change: Change, graph: QuantumGraph) -> None:
         with open_staging(change.layout) as staging:
             _bind_cache(change, staging)
         return
-    with open_upstream(change.state) as upstream:
+    with open_upstream(change.state, layout=change.layout, change=change) as upstream:
         ensure_staging(change, upstream)
         fetch_wanted(change, upstream, wanted)
 

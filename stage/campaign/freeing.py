@@ -132,7 +132,10 @@ def _free(
 ) -> FreeReport:
     from sync.drop import execute_drop, plan_drop
 
-    with open_upstream(state) as upstream, open_staging(layout, writable=not dry_run) as staging:
+    with (
+        open_upstream(state, layout=layout) as upstream,
+        open_staging(layout, writable=not dry_run) as staging,
+    ):
         check_same_upstream(staging, upstream)
         with staging.registry.read() as snapshot:
             own = _own_runs(snapshot, state)

@@ -105,7 +105,7 @@ def plan_pulling(layout: Layout, state: CampaignState, on_conflict: Sequence[str
         If there is no staging, or upstream cannot be reached.
     """
     began = time.monotonic()
-    with open_staging(layout) as staging, open_upstream(state) as upstream:
+    with open_staging(layout) as staging, open_upstream(state, layout=layout) as upstream:
         check_same_upstream(staging, upstream)
         newer, plan = plan_of_pull(layout, state, upstream, staging, on_conflict)
         _files(state, plan, upstream, staging)
@@ -138,7 +138,7 @@ def execute_pulling(change: Change, on_conflict: Sequence[str] = ()) -> PullRepo
 
     began = time.monotonic()
     layout, state = change.layout, change.state
-    with open_staging(layout, writable=True) as staging, open_upstream(state) as upstream:
+    with open_staging(layout, writable=True) as staging, open_upstream(state, layout=layout) as upstream:
         check_same_upstream(staging, upstream)
         newer, plan = plan_of_pull(layout, state, upstream, staging, on_conflict)
         files = _files(state, plan, upstream, staging)

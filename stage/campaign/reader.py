@@ -255,7 +255,7 @@ class CampaignReader(CampaignChecks):
             yield questions.question(repo, what, *names, **options)
 
     def _repo(self, upstream: bool) -> AbstractContextManager[Repo]:
-        return open_upstream(self.state) if upstream else open_staging(self.layout)
+        return open_upstream(self.state, layout=self.layout) if upstream else open_staging(self.layout)
 
     def get(
         self, dataset: str, *data_id: str, collections: Sequence[str] = (), output: StrPath | None = None
@@ -357,7 +357,7 @@ class CampaignReader(CampaignChecks):
         with open_staging(self.layout) as staging:
             if self._has(staging, name):
                 return logs_of(staging, self.layout, name, *words, **asked)
-        with open_upstream(self.state) as theirs:
+        with open_upstream(self.state, layout=self.layout) as theirs:
             return reading.read_logs(theirs, name, *words, **asked)
 
     def _has(self, repo: Repo, run: str) -> bool:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from registry.errors import ConflictError, NotFoundError, UsageError
 from stage.campaign.graphs import load_pipeline, open_graph
 from stage.campaign.layout import absolute_uri
-from stage.campaign.looking import look_at_inputs
 from stage.campaign.repositories import ensure_staging, open_staging, open_upstream
 
 if TYPE_CHECKING:
@@ -131,9 +130,8 @@ def register_campaign_types(
     nodes = _nodes(change, use_qg_configs=use_qg_configs, use_task_configs=use_task_configs)
     from stage.graph.building.view import BuildView
 
-    with open_upstream(change.state) as upstream:
+    with open_upstream(change.state, layout=change.layout, change=change) as upstream:
         ensure_staging(change, upstream)
-        look_at_inputs(change, upstream)
         with open_staging(change.layout) as staging, BuildView(upstream, staging) as view:
             _check(nodes, view, upstream.registry.universe)
     with open_staging(change.layout, writable=True) as staging, staging.registry.write() as tx:

@@ -31,7 +31,13 @@ _UPSTREAM_ID, _UPSTREAM_URI = "upstream.id", "upstream.uri"
 
 
 @contextmanager
-def open_upstream(state: CampaignState, *, writable: bool = False) -> Iterator[Repo]:
+def open_upstream(
+    state: CampaignState,
+    *,
+    writable: bool = False,
+    layout: Layout | None = None,
+    change: Change | None = None,
+) -> Iterator[Repo]:
     """Open the upstream repository of a campaign.
 
     Parameters
@@ -40,6 +46,10 @@ def open_upstream(state: CampaignState, *, writable: bool = False) -> Iterator[R
         Names it.
     writable : bool, optional
         Only a push asks for that.
+    layout : Layout, optional
+        The campaign's paths, where its inputs will be asked for: another system's repository shows what was looked at.
+    change : Change, optional
+        A change that is being made, which may have a newer pipeline.
 
     Yields
     ------
@@ -66,6 +76,8 @@ def open_upstream(state: CampaignState, *, writable: bool = False) -> Iterator[R
             hint="Check its path, and that it is mounted; what was cloned before can be used without it.",
         ) from exc
     try:
+        if layout is not None:
+            look_at_inputs(layout, state, repo, change)
         yield repo
     finally:
         repo.close()
@@ -141,9 +153,8 @@ def open_both(change: Change, *, offline: bool = False) -> Iterator[tuple[Repo |
         with open_staging(change.layout) as staging:
             yield None, staging
         return
-    with open_upstream(change.state) as upstream:
+    with open_upstream(change.state, layout=change.layout, change=change) as upstream:
         ensure_staging(change, upstream)
-        look_at_inputs(change, upstream)
         with open_staging(change.layout) as staging:
             yield upstream, staging
 

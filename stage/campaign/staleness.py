@@ -89,7 +89,7 @@ def staleness_notes(
     now: dict[str, str] = {}
     if ask_upstream and any(name in before for name in c.inputs):
         try:
-            with open_upstream(state) as upstream:
+            with open_upstream(state, layout=layout) as upstream:
                 now |= read_digests(state, graph, upstream, None)
         except StageError as exc:
             notes.append(f"whether the inputs have changed is not known: {exc.message}")

@@ -38,7 +38,7 @@ def upstream_status(layout: Layout, state: CampaignState) -> UpstreamStatus:
         What moved; what could not be found out is in its ``problem``.
     """
     try:
-        with open_upstream(state) as upstream:
+        with open_upstream(state, layout=layout) as upstream:
             return _compare(layout, state, upstream)
     except StageError as exc:
         return UpstreamStatus(problem=exc.message)

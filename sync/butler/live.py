@@ -161,7 +161,7 @@ class Live:
             if kind.name not in wanted:
                 continue
             names = convert_dimensions(self._export([]), kind.dimensions.required)
-            strange = [n for n in names if n not in known and not kind.dimensions.skypix_dimension]
+            strange = [n for n in names if n not in known and n not in kind.dimensions.skypix]
             if strange:
                 self.notes.append(f"dataset type '{kind.name}' is left out: no dimension {strange[0]}")
                 continue

@@ -7,6 +7,7 @@ sets. It is a cache: it may be deleted, and nothing is ever kept in it alone.
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["identity", "open_mirror"]
 
+_log = logging.getLogger(__name__)
 _REGISTRY, _STAMP = "mirror.sqlite3", "mirror.json"
 _IDENTITIES = uuid.UUID("6d8f0b8e-5f0e-5c57-9a52-3f1f3c1f6c11")
 """Namespace of the ids that butler repositories have here, since they have none of their own."""
@@ -81,7 +83,10 @@ def open_mirror(root: str, folder: Path, scope: Scope) -> Repo:
     live = Live(open_butler(root), files.redact(root), default_universe(), whole)
     stamp = live.stamp()
     if known is None or known["stamp"] != stamp or not (folder / _REGISTRY).is_file():
-        _make(folder, identity(root), live.content())
+        content = live.content()
+        for note in content.notes:
+            _log.info("%s", note)
+        _make(folder, identity(root), content)
         told = {"root": root, "stamp": stamp, "scope": whole.to_document()}
         files.write_bytes(folder / _STAMP, json.dumps(told, indent=1).encode())
     return Repo(root, Registry.open(f"sqlite:///{folder / _REGISTRY}"), FsspecDatastore(root))

@@ -169,3 +169,58 @@ def test_a_dataset_that_somebody_else_made_is_a_conflict(world: Path) -> None:
     told = call("push", "--dataset-type", "mean", cwd=world / "camp", code=12)
     assert "dataset-exists" in told.stderr
     assert files_of(world / "field") == before
+
+
+def test_what_comes_up_between_plan_and_transaction_is_refused_as_a_whole(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody stores a dataset of the run when the plan is made: that system refuses, and nothing of ours is there."""
+    from lsst.daf.butler import DatasetType
+
+    from sync.butler import publish
+
+    run, opened = _run_of(world), publish.open_butler
+
+    def after_somebody_else(root: str, *, writable: bool = False) -> Any:
+        butler = open_field(world / "field", writable=True)
+        kind = DatasetType("mean", butler.dimensions.conform(["exposure"]), "StructuredDataDict")
+        butler.registry.registerDatasetType(kind)
+        butler.collections.register(run)
+        butler.put({"mean": 0}, kind, instrument="Cam", exposure=2, run=run)
+        return opened(root, writable=writable)
+
+    monkeypatch.setattr(publish, "open_butler", after_somebody_else)
+    told = call("push", "--register-dataset-types", "--dataset-type", "mean", cwd=world / "camp", code=1)
+    assert "refuses the push" in told.stderr
+    butler = open_field(world / "field")
+    (ref,) = butler.query_datasets("mean", run, find_first=False)
+    assert butler.get(ref) == {"mean": 0}
+    assert not butler.query_datasets("stage_push", "stage/pushes/*", find_first=False, explain=False)
+
+
+@pytest.mark.parametrize(
+    "command", ["fetch", "pull", "status --upstream", "build --dry-run", "diff --upstream"]
+)
+def test_the_mirror_may_be_deleted(world: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """On another machine, or with an empty cache, each command that asks upstream sees what it saw before."""
+    before = call(*command.split(), cwd=world / "camp")
+    monkeypatch.setenv("STAGE_CACHE_DIR", str(world / "cache-anew"))
+    after = call(*command.split(), cwd=world / "camp")
+
+    assert "gone" not in after.stdout
+    assert _words(after.stdout) == _words(before.stdout)
+
+
+def _words(text: str) -> list[str]:
+    """Return what was said, but for times."""
+    return [word for word in text.split() if not word.replace(".", "").isdigit()]
+
+
+def test_it_says_what_it_leaves_out(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mirror made anew tells, to who wants to see each step, what was converted or left out."""
+    from sync.butler import live
+
+    monkeypatch.setenv("STAGE_CACHE_DIR", str(world / "cache-anew"))
+    monkeypatch.setattr(live, "convert_dimensions", lambda *_: ["nowhere"])
+    told = call("-v", "build", cwd=world / "camp", code=10).stderr
+    assert "dataset type 'raw' is left out: no dimension nowhere" in told
