@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -228,6 +227,7 @@ class Recorder:
         self._discoveries = Discoveries(graph, staging.datastore)
         self._settled: set[tuple[int, int]] = set()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._enough = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
 
@@ -236,7 +236,7 @@ class Recorder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._queue.put(None)
+        self._put(None)
         self._thread.join()
         if kind is None and self._error is not None:
             raise self._error
@@ -257,7 +257,7 @@ class Recorder:
         if self._error is not None:
             raise self._error
         if (outcome.ordinal, outcome.attempt) not in self._settled:
-            self._queue.put(_Item(outcome))
+            self._put(_Item(outcome))
 
     def settle(self, outcome: QuantumOutcome) -> QuantumOutcome:
         """Record a quantum that found out dimension records at once: only the registry can tell whether it takes them.
@@ -281,7 +281,7 @@ class Recorder:
             return outcome
         answer: queue.SimpleQueue[QuantumOutcome] = queue.SimpleQueue()
         self._settled.add((outcome.ordinal, outcome.attempt))
-        self._queue.put(_Item(outcome, answer))
+        self._put(_Item(outcome, answer))
         while True:
             if self._error is not None:
                 raise self._error
@@ -329,20 +329,29 @@ class Recorder:
         if files and self._ephemerals is not None:
             self._ephemerals.remove(files)
 
+    def _put(self, item: _Item | None) -> None:
+        self._queue.put(item)
+        if item is None or item.answer is not None or self._queue.qsize() >= self._batch:
+            self._enough.set()
+
     def _gather(self) -> tuple[list[QuantumOutcome], _Item | None, bool]:
-        """Wait for outcomes; return a batch, one that somebody waits for, and whether there may be more."""
+        """Wait for outcomes; return a batch, one that somebody waits for, and whether there may be more.
+
+        The thread sleeps until there is a first one, and then until there are enough: to be woken by each would
+        take the interpreter's lock from the thread that runs the quanta, several times a quantum.
+        """
+        item = self._queue.get()
+        if item is not None and item.answer is None:
+            self._enough.wait(self._period_s)
+        self._enough.clear()
         batch: list[QuantumOutcome] = []
-        deadline = None
-        while len(batch) < self._batch:
-            try:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                item = self._queue.get(timeout=left)
-            except queue.Empty:
-                break
-            if item is None:
-                return batch, None, False
-            if item.answer is not None:
-                return batch, item, True
+        while item is not None and item.answer is None:
             batch.append(item.outcome)
-            deadline = deadline or time.monotonic() + self._period_s
-        return batch, None, True
+            if len(batch) >= self._batch:
+                # What is left may have been enough as well: a wait in vain would hold it up.
+                self._enough.set()
+                return batch, None, True
+            if self._queue.empty():
+                return batch, None, True
+            item = self._queue.get()
+        return batch, item, item is not None

@@ -129,7 +129,7 @@ def test_outputs_that_were_deleted_are_made_again(tmp_path: Path) -> None:
 
 def test_progress_is_told_and_ends_complete(tmp_path: Path) -> None:
     """Events never go backwards, and the last one says that everything is done."""
-    lab = make_lab(tmp_path, batches=2, samples=8)
+    lab = make_lab(tmp_path, chain(double={"sleep": 0.05}), batches=2, samples=8)
     events: list[ProgressEvent] = []
     run(lab, on_progress=events.append)
 
