@@ -9,14 +9,11 @@ records where it is. Figures are CPU time (user and system, of the programs too)
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.bench_sync import campaign, write_files
-from benchmarks.parts import DIMS, UNIVERSE, Figures, run_program, survey
+from benchmarks.parts import DIMS, UNIVERSE, Figures, cpu, program, run_program, survey
 from registry.model.dataset_type import DatasetType
 from sync.clone import execute_fetch, plan_fetch
 from sync.drop import execute_drop, plan_drop
@@ -24,23 +21,6 @@ from sync.fetching.artifacts import ArtifactMode, plan_artifacts
 from sync.plan import Wanted
 
 _FLAGS: dict[ArtifactMode, str] = {"copy": "-r", "link": "-rl"}
-
-
-def cpu(act: Callable[[], object]) -> float:
-    """Return the CPU time of a call and of the programs that it starts, in seconds."""
-
-    def used() -> float:
-        both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return sum(r.ru_utime + r.ru_stime for r in both)
-
-    before = used()
-    act()
-    return used() - before
-
-
-def program(*words: str | Path) -> Callable[[], object]:
-    """Return a call that runs a program."""
-    return lambda: subprocess.run([str(word) for word in words], check=True)
 
 
 def measure(root: Path, n: int, mode: ArtifactMode) -> Figures:

@@ -6,7 +6,8 @@ A run has three datasets a quantum (data, log, metadata), each a file of 200 byt
 upstream's storage already. The floor of ``clone`` and the pushes is bare `sqlite3.executemany` of the same rows into plain
 tables in one transaction, and for a push a bare `os.stat` of the same files, which ``push-link`` then links with `os.link`
 and ``push-copy`` reads, hashes and writes. No push reads files that were not touched since their quanta were done, but
-to copy them. The floor of
+to copy them. ``push-rsync`` is the same push with another floor, the same rows and `rsync -a` of the same files, where rsync
+is installed. The floor of
 ``push-again`` is reading the ids of the run on both sides with bare SQL and comparing them. Figures are CPU time (user
 and system) a dataset, but for ``push-again``, which is given in milliseconds a push.
 """
@@ -28,7 +29,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from benchmarks.parts import DATA, DIMS, OUTPUTS, UNIVERSE, rows_of, survey, timed
+from benchmarks.parts import DATA, DIMS, OUTPUTS, UNIVERSE, cpu, program, rows_of, survey, timed
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
@@ -42,7 +43,7 @@ from sync.repo import Repo
 
 RUN = "u/bench/run"
 CAMPAIGN = CampaignInfo(bytes(16), "bench")
-IDS = ("clone", "push", "push-link", "push-copy", "push-again")
+IDS = ("clone", "push", "push-link", "push-copy", "push-rsync", "push-again")
 
 
 def campaign(root: Path, upstream: Repo, outputs: Path | None = None) -> Repo:
@@ -190,7 +191,11 @@ def measure_push(root: Path, n: int, mode: str) -> dict[str, tuple[float, float]
     rows, _ = timed(floor_rows(root / "staging.sqlite3", root / "bare.sqlite3", tables))
     files, _ = timed(lambda: act(source, root / "bare", uris))
     compare, _ = timed(lambda: compare_ids(root))
-    return {
+    beside = {}
+    if mode == "copy" and shutil.which("rsync"):
+        whole = cpu(program("rsync", "-a", f"{source}/", f"{root}/rsync/"))
+        beside = {"push-rsync": (ours / n * 1e6, (rows + whole) / n * 1e6)}
+    return beside | {
         "push" if mode == "auto" else f"push-{mode}": (ours / n * 1e6, (rows + files) / n * 1e6),
         "push-again": (again * 1e3, compare * 1e3),
     }
@@ -221,14 +226,17 @@ def run_all(sizes: list[int], only: list[str]) -> list[dict[str, object]]:
 
     for n in sizes:
         for name in only:
-            if name == "push-again":
+            if name == "push-again" or (name == "push-rsync" and "push-copy" in only):
+                continue  # beside another
+            if name == "push-rsync" and not shutil.which("rsync"):
+                print("push-rsync: rsync is not installed", flush=True)
                 continue
             root = Path(tempfile.mkdtemp(prefix="bench-sync-"))
             try:
                 if name == "clone":
                     note(name, n, *measure_clone(root, n))
                     continue
-                mode = "auto" if name == "push" else name.removeprefix("push-")
+                mode = {"push": "auto", "push-rsync": "copy"}.get(name, name.removeprefix("push-"))
                 for key, values in measure_push(root, n, mode).items():
                     if key in only and not (key == "push-again" and name != "push-link"):
                         note(key, n, *values)

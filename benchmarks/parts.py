@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import resource
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -76,6 +78,23 @@ def timed(act: Callable[[], object]) -> tuple[float, float]:
     cpu, wall = time.process_time(), time.perf_counter()
     act()
     return time.process_time() - cpu, time.perf_counter() - wall
+
+
+def cpu(act: Callable[[], object]) -> float:
+    """Return the CPU time of a call and of the programs that it starts, in seconds."""
+
+    def used() -> float:
+        both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return sum(r.ru_utime + r.ru_stime for r in both)
+
+    before = used()
+    act()
+    return used() - before
+
+
+def program(*words: str | Path) -> Callable[[], object]:
+    """Return a call that runs a program."""
+    return lambda: subprocess.run([str(word) for word in words], check=True)
 
 
 def observations(n: int) -> dict[str, Columns]:

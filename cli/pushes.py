@@ -134,7 +134,8 @@ def _lines(plan: UnpushPlan, *, dependents: bool) -> Iterator[str]:
     if plan.runs:
         yield f"runs      {', '.join(plan.runs)}"
     if plan.chain is not None:
-        yield f"chain     {plan.chain} searches them no more"
+        again = f"; {plan.restored} has its place there again" if plan.restored else ""
+        yield f"chain     {plan.chain} searches them no more{again}"
     yield "dataset types and dimension records stay: others may use them"
     for dependent in plan.dependents if dependents else ():
         yield f"depends on it: {dependent}"

@@ -60,6 +60,13 @@ def _push(
             "--strict-inputs", help="Refuse to push what was made from inputs that upstream will not have."
         ),
     ] = False,
+    replace_run: Annotated[
+        bool,
+        typer.Option(
+            "--replace-run",
+            help="Let the newest run take the place of this campaign's run that is first in the chain, which stays upstream.",
+        ),
+    ] = False,
     on_conflict: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,6 +99,8 @@ def _push(
 
         stage push --chain u/me/deblend --register-dataset-types
 
+        stage push --replace-run
+
         stage push --where "instrument = 'HSC' AND visit = 903342" --on-conflict dataset-exists=skip
 
         stage push --abort --dry-run
@@ -100,7 +109,7 @@ def _push(
         "dry_run": dry_run, "chain": chain, "dataset_type": tuple(dataset_type or ()), "where": where,
         "strict_inputs": strict_inputs, "on_conflict": tuple(on_conflict or ()),
         "register_dataset_types": register_dataset_types, "only_complete": only_complete,
-        "artifacts": artifacts,
+        "replace_run": replace_run, "artifacts": artifacts,
     }  # fmt: skip
     if abort:
         _show_aborted(

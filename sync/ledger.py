@@ -91,6 +91,12 @@ class Push:
         return None if told is None else (told["name"], frozenset(told["added"]), bool(told["made"]))
 
     @property
+    def replaced(self) -> str | None:
+        """The RUN that gave up its place at the head of that chain to it; None if none did."""
+        told = (self.inserted or {}).get("chain")
+        return None if told is None else told.get("replaced")
+
+    @property
     def adopted(self) -> str | None:
         """What the URIs of its artifacts begin with, where they are the campaign's own files; None where they are not."""
         found: str | None = (self.inserted or {}).get("adopted")

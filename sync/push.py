@@ -8,83 +8,29 @@ or with all of it; the same push again completes or finds that it had.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sync import journal
-from sync.explain import artifact_conflict, refusal
+from sync.explain import refusal
 from sync.faults import At, no_fault
-from sync.found import in_the_way
-from sync.ledger import record_push
-from sync.plan import CampaignInfo, Conflict, Note, PushPlan
-from sync.pushing.adopting import Adoption, adoption_of
+from sync.plan import CampaignInfo, PushPlan
+from sync.pushing.adopting import adoption_of
+from sync.pushing.again import blocked_by, check_again
 from sync.pushing.asking import Asked, Terms
-from sync.pushing.chains import with_chain_now
 from sync.pushing.checks import check
-from sync.pushing.inserted import inserted_by
-from sync.pushing.moving import (
-    check_in_place,
-    check_local,
-    in_conflict,
-    move,
-    new_artifacts,
-    withdraw_unnamed,
-)
+from sync.pushing.moving import check_local, new_artifacts
 from sync.pushing.outgoing import gather
 from sync.pushing.policies import Policies
-from sync.pushing.settled import VERB, acknowledge, begin, note, settled_plan
-from sync.transfer import Mode, TransferResult
-from sync.withdrawals import state_of_withdrawals
+from sync.pushing.publishing import PushResult
+from sync.pushing.replacing import chain_of
+from sync.pushing.settled import VERB, acknowledge, begin, settled_plan
+from sync.transfer import Mode
 
 if TYPE_CHECKING:
-    from registry.change import Change
-    from registry.snapshot import Snapshot
     from sync.repo import Repo
 
 __all__ = ["PushResult", "check_local", "execute_push", "new_artifacts", "plan_push"]
-
-_AGAIN = "Run 'stage push' again: what has arrived is not moved twice."
-
-
-@dataclass(frozen=True)
-class PushResult:
-    """What a push did.
-
-    Parameters
-    ----------
-    push_id : bytes or None
-        Its id in upstream's ledger; None if upstream had it all.
-    counts : mapping
-        Kind to class to number, of what was done.
-    moved, found : int
-        Artifacts that were put in place, and that were there already.
-    size_bytes : int
-        Bytes of those put in place.
-    linked : bool
-        Whether they were linked rather than copied.
-    warnings : tuple of Note
-        The plan's.
-    locked_s : float
-        For how long nobody else could write upstream, in seconds; readers never wait.
-    plan : PushPlan, optional
-        What was done: the plan as it was inside the transaction, where there was one.
-    adopted : bool
-        Whether artifacts stayed where they are rather than being put in place.
-    """
-
-    push_id: bytes | None
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    moved: int = 0
-    found: int = 0
-    size_bytes: int = 0
-    linked: bool = False
-    warnings: tuple[Note, ...] = ()
-    locked_s: float = 0.0
-    plan: PushPlan | None = None
-    adopted: bool = False
 
 
 def plan_push(
@@ -98,6 +44,7 @@ def plan_push(
     register_dataset_types: bool = False,
     chain: str | None = None,
     only_complete: bool = False,
+    replace_run: bool = False,
     strict_inputs: bool = False,
     on_conflict: Sequence[str] = (),
     mode: Mode = "auto",
@@ -123,6 +70,9 @@ def plan_push(
         The upstream chain to put the RUNs in front of.
     only_complete : bool
         Whether to leave out RUNs with quanta that did not succeed.
+    replace_run : bool
+        Whether the newest RUN takes the place of the one at the head of the chain, which this campaign must have pushed;
+        nothing else happens to that. Without `chain` it is the chain of the campaign's last push.
     strict_inputs : bool
         Whether inputs of pushed quanta that upstream will not have are conflicts rather than warnings.
     on_conflict : sequence of str
@@ -142,7 +92,7 @@ def plan_push(
     NotFoundError
         If staging has no such collection.
     UsageError
-        If one is not a RUN, or a policy is not known or not safe.
+        If one is not a RUN, a policy is not known or not safe, or there is no chain to replace a RUN in.
     QueryError
         If `where` is not understood.
     BusyError
@@ -153,13 +103,12 @@ def plan_push(
     A fixed number of queries a dataset type and a dimension element; O(n) memory, all of it columns. Where the
     RUNs were pushed and nothing has happened since, no rows are read at all: see `sync.pushing.settled`.
     """
-    terms = Terms(Policies.parse(on_conflict), strict_inputs, asked or Asked())
-    if upstream.is_foreign:
-        from sync.butler.pushing import look_at_runs
-
-        with staging.registry.read() as ours:
-            look_at_runs(ours, upstream, runs, chain)
+    terms = Terms(Policies.parse(on_conflict), strict_inputs, replace_run, asked or Asked())
+    with staging.registry.read() as ours:
+        upstream.show_runs(ours, runs, chain)
     with staging.registry.read() as ours, upstream.registry.read() as theirs:
+        if replace_run and chain is None:
+            chain = chain_of(theirs, campaign)
         settled = settled_plan(
             ours, theirs, list(dict.fromkeys(runs)), upstream_id=upstream.registry.repo_id, campaign=campaign,
             globs=dataset_types, where=where, chain=chain, terms=terms,
@@ -182,51 +131,16 @@ def plan_push(
 
 def _with_files(plan: PushPlan, staging: Repo, upstream: Repo) -> PushPlan:
     """Take in what is in the way of the files: conflicts, or datasets that a policy leaves here."""
-    if upstream.is_foreign:
-        conflicts = upstream.own_conflicts(plan)
-    else:
-        found = in_the_way(new_artifacts(plan), staging.datastore.root, upstream.datastore.root)
-        conflicts = [artifact_conflict(failure) for failure in found]
+    conflicts = upstream.file_conflicts(plan, staging.datastore.root)
     if not conflicts:
         return plan
-    blocked = _blocked(plan, conflicts)
+    blocked = blocked_by(plan, conflicts)
     if blocked:
         with staging.registry.read() as ours, upstream.registry.read() as theirs:
-            plan = _check_again(plan, theirs, blocked, ours, warn=True)
+            plan = check_again(plan, theirs, blocked, ours, warn=True)
             plan = replace(plan, upstream_marks=theirs.run_marks(plan.runs) if plan.is_empty else {})
     refusing = [c for c in conflicts if not plan.terms.policies.skips(c)]
     return replace(plan, conflicts=(*plan.conflicts, *plan.terms.asked.fill(refusing)))
-
-
-def _blocked(plan: PushPlan, conflicts: Sequence[Conflict]) -> dict[bytes, Conflict]:
-    """Return the datasets whose file cannot go, since a policy leaves it here; those the plan has with them."""
-    left = [c for c in conflicts if plan.terms.policies.skips(c)]
-    if not left:
-        return dict(plan.blocked)
-    by_uri = {c.about["uri"]: c for c in left if "uri" in c.about}
-    by_type = {c.about["dataset_type"]: c for c in left if "uri" not in c.about}
-    out = {**plan.blocked}
-    out |= {i: by_uri[uri] for i, uri in new_artifacts(plan).rows(("id", "uri")) if uri in by_uri}
-    for batch in (*plan.new_datasets, *plan.new_artifacts):
-        if batch.dataset_type.name in by_type:
-            out |= dict.fromkeys(batch.rows["id"].tolist(), by_type[batch.dataset_type.name])
-    return out
-
-
-def _check_again(
-    plan: PushPlan,
-    upstream: Snapshot,
-    blocked: Mapping[bytes, Conflict],
-    staging: Snapshot | None,
-    *,
-    warn: bool,
-) -> PushPlan:
-    """Compare again on the same terms."""
-    return check(
-        plan.outgoing, upstream, campaign=plan.campaign, chain=plan.chain_name,
-        register_dataset_types=plan.register_dataset_types, terms=plan.terms, blocked=blocked, staging=staging,
-        warn=warn,
-    )  # fmt: skip
 
 
 def execute_push(
@@ -279,84 +193,7 @@ def execute_push(
     if plan.is_empty:
         acknowledge(plan, staging, upstream)
         return PushResult(None, plan.counts, warnings=plan.warnings)
-    if upstream.is_foreign:
-        from sync.butler.pushing import execute_butler_push
-
-        return execute_butler_push(plan, staging, upstream, mode=mode, at=at)
     check_local(plan, staging)
     push_id = begin(plan, staging, upstream)
     at("journal-begun")
-    with upstream.registry.read() as theirs:
-        withdrawals = state_of_withdrawals(theirs)
-    moved = move(plan, staging, upstream, mode=mode, at=at, on_progress=on_progress)
-    note(plan, push_id, journal.MOVED, staging)
-    at("journal-moved")
-    done, marks, locked_s = _commit(
-        plan, push_id, staging, upstream, moved=moved, at=at, withdrawals=withdrawals
-    )
-    at("committed")
-    note(done, push_id, journal.DONE, staging, marks)
-    at("acknowledged")
-    return PushResult(
-        None if done.is_empty else push_id, done.counts, len(moved.moved), len(moved.same), moved.size_bytes,
-        moved.linked, done.warnings, locked_s, done, moved.adoption is not None,
-    )  # fmt: skip
-
-
-def _commit(
-    plan: PushPlan,
-    push_id: bytes,
-    staging: Repo,
-    upstream: Repo,
-    *,
-    moved: TransferResult,
-    at: At,
-    withdrawals: str,
-) -> tuple[PushPlan, dict[str, str], float]:
-    """Check the plan again and write it, in one upstream transaction.
-
-    Returns what there was left to write, how the RUNs are marked upstream at the end of it, and for how many seconds
-    upstream was locked.
-    """
-    blocked = _blocked(plan, in_conflict(moved))
-    with upstream.registry.write() as tx:
-        began = time.monotonic()
-        with staging.registry.read() if plan.terms.strict_inputs else nullcontext() as ours:
-            now = with_chain_now(_check_again(plan, tx, blocked, ours, warn=False), plan, tx)
-        if now.conflicts:
-            withdraw_unnamed(plan, moved, tx, upstream)
-            raise refusal(VERB, now.conflicts)
-        if now.left_out != plan.left_out:
-            withdraw_unnamed(plan, moved, tx, upstream, but=now)
-        if not now.is_empty:
-            check_in_place(plan, now, moved, upstream, anew=state_of_withdrawals(tx) != withdrawals)
-            inserted = inserted_by(now, tx, adopted=None if moved.adoption is None else moved.adoption.prefix)
-            _insert(now, tx, moved.adoption)
-            record_push(tx, push_id, plan.campaign, plan.runs, now.counts, inserted=inserted)
-            at("rows-written")
-        marks = tx.run_marks(plan.runs)
-    return replace(now, warnings=plan.warnings), marks, time.monotonic() - began
-
-
-def _insert(plan: PushPlan, tx: Change, adoption: Adoption | None = None) -> None:
-    """Write everything new, set-wise, what is referred to before what refers to it."""
-    for dataset_type in plan.new_types:
-        tx.register_dataset_type(dataset_type)
-    for run in plan.new_runs:
-        tx.register_run(run, plan.outgoing.run_docs[run])
-    for element, records in plan.new_records.items():
-        tx.insert_records(element, records)
-    new, brought = (
-        map(adoption.placed, batches) if adoption is not None else batches
-        for batches in (plan.new_datasets, plan.new_artifacts)
-    )
-    for batch in new:
-        tx.insert_datasets(batch.dataset_type.name, batch.run, batch.rows)
-    for batch in brought:
-        tx.insert_artifacts(batch.rows.select(("id", "uri", "size", "checksum", "formatter")))
-    if plan.new_quanta.n_rows:
-        tx.insert_quanta(plan.new_quanta)
-        tx.insert_quantum_inputs(plan.new_inputs)
-        tx.insert_quantum_outputs(plan.new_outputs)
-    if plan.chain is not None:
-        tx.set_chain(plan.chain.name, plan.chain.children, expected=plan.chain.expected or ())
+    return upstream.publish(plan, push_id, staging, mode=mode, at=at, on_progress=on_progress)

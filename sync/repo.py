@@ -6,7 +6,7 @@ the datastore. The database records the datastore's root too, so that its URL al
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from registry.registry import Registry
 from registry.snapshot import query_of
 from sync.beside import DATABASE_NAME, create_beside, sqlite_url
 from sync.datastore import Datastore
+from sync.faults import At, no_fault
 from sync.filesystem import files
 from sync.filesystem.sharing import sharing
 from sync.fsspec_store import FsspecDatastore
@@ -27,7 +28,10 @@ from sync.repo_file import REPO_FILE, RepoFile, is_database_url, place_of, refus
 
 if TYPE_CHECKING:
     from registry.queries.query import Query
+    from registry.snapshot import Snapshot
     from sync.plan import Conflict, PushPlan
+    from sync.pushing.publishing import PushResult
+    from sync.transfer import Mode
 
 __all__ = ["Repo"]
 
@@ -206,21 +210,73 @@ class Repo(Objects):
             The storage classes that ours have for dataset types.
         """
 
-    def own_conflicts(self, plan: PushPlan) -> list[Conflict]:
-        """Find what it cannot hold of a push, though others could: of one of ours, nothing.
+    def show_runs(self, staging: Snapshot, runs: Sequence[str], chain: str | None) -> None:
+        """Say what a push will be compared with: nothing has to be done, since all is at hand.
+
+        Parameters
+        ----------
+        staging : Snapshot
+            Of the staging registry.
+        runs : sequence of str
+            RUN collections of staging.
+        chain : str or None
+            The chain to put them in front of.
+        """
+
+    def file_conflicts(self, plan: PushPlan, source: str) -> list[Conflict]:
+        """Find what is in the way of the files of a push.
 
         Parameters
         ----------
         plan : PushPlan
             What would be published.
+        source : str
+            Root of the datastore that the files are in.
 
         Returns
         -------
         list of Conflict
-            Each with the way on.
+            ``artifact-differs``: other bytes under the name of one.
         """
-        del plan
-        return []
+        from sync.pushing.moving import differing_files
+
+        return differing_files(plan, source, self.datastore.root)
+
+    def publish(
+        self,
+        plan: PushPlan,
+        push_id: bytes,
+        staging: Repo,
+        *,
+        mode: Mode = "auto",
+        at: At = no_fault,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> PushResult:
+        """Publish a plan: all of it, or nothing. See `sync.upstream.Upstream`.
+
+        Parameters
+        ----------
+        plan : PushPlan
+            With something to do, and without conflicts.
+        push_id : bytes
+            Its id.
+        staging : Repo
+            Open for writing.
+        mode : {"auto", "link", "copy"}
+            How artifacts get here.
+        at : callable
+            Called between durable steps.
+        on_progress : callable, optional
+            Called with the numbers of artifacts done and in all.
+
+        Returns
+        -------
+        PushResult
+            What was done.
+        """
+        from sync.pushing.publishing import publish
+
+        return publish(plan, push_id, staging, self, mode=mode, at=at, on_progress=on_progress)
 
     def query(self) -> Query:
         """Begin a question that is put together step by step.

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,21 +21,20 @@ from sync.filesystem.durable import flush
 from sync.filesystem.file_errors import worded
 from sync.filesystem.local_files import prune_empty
 from sync.filesystem.sharing import is_shared, make_folders
-from sync.found import Failure, Task, in_words, judge_found, not_stored, place
+from sync.found import Failure, Task, below, in_words, judge_found, not_stored, place
 from sync.patience import Patience
+from sync.waiting import Stopwatch
 from sync.ways import Act, Tally, copy, copy_inside_store, link, link_only
 
 if TYPE_CHECKING:
     from sync.pushing.adopting import Adoption
 
-__all__ = ["Mode", "TransferResult", "make_durable", "transfer", "withdraw"]
+__all__ = ["Mode", "TransferResult", "make_durable", "prune_folders", "transfer", "withdraw"]
 
 Mode = Literal["auto", "link", "copy"]
 _CHUNK = 256
 _FAR_CHUNK, _FAR_WORKERS = 8, 8
 """Artifacts at once, and threads, where a store makes each of them wait."""
-_WAITING = 3.0
-"""So many times longer than it computes takes a thread that mostly waits for the store."""
 
 
 @dataclass(frozen=True)
@@ -182,25 +180,57 @@ def make_durable(result: TransferResult, target: str) -> None:
         flush((*result.moved, *result.same), str(root))
 
 
-def withdraw(uris: Iterable[str], target: str) -> None:
+def withdraw(uris: Sequence[str], target: str) -> None:
     """Remove artifacts that a refused push had put in place, and the directories left empty by that.
 
     Parameters
     ----------
-    uris : iterable of str
+    uris : sequence of str
         What this very push moved and no row names; relative.
     target : str
         The root.
+
+    Raises
+    ------
+    StorageError
+        If one cannot be removed; those before it are.
     """
-    root = files.local_path(target)
-    folders = set()
-    for uri in uris:
-        path = files.join(target, uri)
-        files.remove(path, missing_ok=True)
-        folders.add(os.path.dirname(path))
+    root = files.local_text(target)
+    if root is None:
+        for uri in uris:
+            files.remove(files.join(target, uri), missing_ok=True)
+        return
+    # Others wait meanwhile: a system call a file, and little else.
+    unlink, paths = os.unlink, below(root, uris)
+    for path in paths:
+        try:
+            unlink(path)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            files.remove(path, missing_ok=True)  # says why
+    prune_folders(uris, target)
+
+
+def prune_folders(uris: Sequence[str], target: str) -> None:
+    """Remove the directories of artifacts that are gone, as far as they are empty.
+
+    Parameters
+    ----------
+    uris : sequence of str
+        The artifacts; relative.
+    target : str
+        The root, which stays.
+
+    Notes
+    -----
+    Whoever is about to put a file into one makes it again.
+    """
+    root = files.local_text(target)
     if root is not None:
+        folders = {path.rpartition("/")[0] for path in below(root, uris)}
         for folder in sorted(folders, key=len, reverse=True):
-            prune_empty(folder, str(root))
+            prune_empty(folder, root)
 
 
 def _choose_link(source: str, target: str, mode: Mode) -> bool:
@@ -237,7 +267,7 @@ def _make_folders(targets: Sequence[str]) -> None:
                 make_folders(str(path))
 
 
-def _link_chunk(tasks: Sequence[Task], tally: Tally) -> None:
+def _link_chunk(tasks: Sequence[Task], tally: Tally, otherwise: Act) -> None:
     """Link what is plainly as it was recorded and not there yet, at the cost of its system calls; judge the others."""
     lstat, give_name, is_file = os.lstat, os.link, stat.S_ISREG
     shared: dict[str, bool] = {}
@@ -249,11 +279,11 @@ def _link_chunk(tasks: Sequence[Task], tally: Tally) -> None:
         try:
             found = lstat(src)
             if found.st_size != size or shared[folder] or not is_file(found.st_mode):
-                _guarded(link, task, tally)
+                _guarded(otherwise, task, tally)
                 continue
             give_name(src, dst)
         except OSError:
-            _guarded(link, task, tally)
+            _guarded(otherwise, task, tally)
             continue
         tally.moved.append(uri)
         tally.size_bytes += size
@@ -262,8 +292,8 @@ def _link_chunk(tasks: Sequence[Task], tally: Tally) -> None:
 def _each_chunk(act: Act, tasks: list[Task], chunk: int, workers: int) -> Iterator[Tally]:
     def run(start: int) -> Tally:
         tally = Tally()
-        if act is link:
-            _link_chunk(tasks[start : start + chunk], tally)
+        if act in {link, link_only}:
+            _link_chunk(tasks[start : start + chunk], tally, act)
             return tally
         for task in tasks[start : start + chunk]:
             _guarded(act, task, tally)
@@ -273,10 +303,9 @@ def _each_chunk(act: Act, tasks: list[Task], chunk: int, workers: int) -> Iterat
     if workers < 2 or len(starts) < 2:
         yield from map(run, starts)
         return
-    wall, busy = time.perf_counter(), time.thread_time()
+    watch = Stopwatch()
     yield run(0)
-    wall, busy = time.perf_counter() - wall, time.thread_time() - busy
-    if wall < _WAITING * busy:
+    if not watch.waited(chunk):
         # Nothing to wait for, as on a local disk: threads would only fight for the interpreter, at twice the cost.
         yield from map(run, starts[1:])
         return

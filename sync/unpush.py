@@ -27,10 +27,12 @@ from sync.outputs import unmark_given
 from sync.pushing.holding import Holding, holding_of
 from sync.pushing.inserted import pack_uris, unpack_uris
 from sync.pushing.removing import remove_unnamed
+from sync.pushing.replacing import run_to_restore
 from sync.withdrawals import rewrite_push
 
 if TYPE_CHECKING:
     from registry.change import Change
+    from registry.model.collections import Collection
     from registry.snapshot import Snapshot
     from sync.repo import Repo
 
@@ -57,6 +59,8 @@ class UnpushPlan:
         RUNs that go.
     chain : str or None
         The chain that its RUNs leave.
+    restored : str or None
+        The RUN that gets back the place in it that it had given up to this push.
     uris : sequence of str
         Files that go, relative to the datastore's root.
     size_bytes : int
@@ -73,6 +77,7 @@ class UnpushPlan:
     quanta: int = 0
     runs: tuple[str, ...] = ()
     chain: str | None = None
+    restored: str | None = None
     uris: Sequence[str] = field(repr=False, default=())
     size_bytes: int = 0
     n_outside: int = 0
@@ -81,7 +86,7 @@ class UnpushPlan:
     @property
     def is_empty(self) -> bool:
         """Whether it was taken back before, with all its files."""
-        return self.taken_back and not self.uris
+        return self.taken_back and not _noted_files(self.push)
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON-like values.
@@ -98,6 +103,7 @@ class UnpushPlan:
             "quanta": self.quanta,
             "runs": list(self.runs),
             "chain": self.chain,
+            "restored": self.restored,
             "files": len(self.uris),
             "size_bytes": self.size_bytes,
             "files_outside": self.n_outside,
@@ -159,10 +165,13 @@ def plan_unpush(upstream: Repo, what: str) -> UnpushPlan:
         if push.withdrawn is not None:
             return _left_over(push, upstream)
         held = holding_of(snapshot, push)
-        dependents = dependents_of(snapshot, push, held, pushes(snapshot))
+        ledger = pushes(snapshot)
+        dependents = dependents_of(snapshot, push, held, ledger)
         chain = _chain_of(snapshot, push)
+        restored = None if chain is None else _to_restore(snapshot, push, ledger, chain.children)
     return UnpushPlan(
-        push, dependents, held.counts, held.n_quanta, held.made, chain, held.uris, held.size_bytes, held.n_outside
+        push, dependents, held.counts, held.n_quanta, held.made, None if chain is None else chain.name, restored, held.uris,
+        held.size_bytes, held.n_outside,
     )  # fmt: skip
 
 
@@ -178,18 +187,34 @@ def _check_keeper(snapshot: Snapshot, push: Push) -> None:
 
 def _left_over(push: Push, upstream: Repo) -> UnpushPlan:
     """Plan the rest of a push that was taken back: those of its files that are still there."""
-    noted = unpack_uris(str((push.withdrawn or {}).get("files", "")))
+    noted = _noted_files(push)
     there = sizes_below(upstream.datastore.root, {uri.rpartition("/")[0] for uri in noted})
     left = [uri for uri in noted if uri in there]
     return UnpushPlan(push, uris=left, size_bytes=sum(there[uri] for uri in left), taken_back=True)
 
 
-def _chain_of(snapshot: Snapshot, push: Push) -> str | None:
+def _noted_files(push: Push) -> list[str]:
+    """Return the files of a push that were to go when it was taken back; none once they have."""
+    return unpack_uris(str((push.withdrawn or {}).get("files", "")))
+
+
+def _chain_of(snapshot: Snapshot, push: Push) -> Collection | None:
     if push.chain is None:
         return None
     name, added, _ = push.chain
     found = known_collections(snapshot, [name])
-    return next((c.name for c in found.values() if added & set(c.children)), None)
+    return next((c for c in found.values() if added & set(c.children)), None)
+
+
+def _to_restore(
+    snapshot: Snapshot, push: Push, ledger: Sequence[Push], children: Sequence[str]
+) -> str | None:
+    """Return the RUN that goes back into the chain, unless somebody has put it there by now."""
+    if push.replaced is None:
+        return None
+    names = [p.replaced for p in ledger if p.replaced is not None]
+    found = run_to_restore(push, ledger, list(known_collections(snapshot, names)))
+    return None if found in children else found
 
 
 def execute_unpush(plan: UnpushPlan, upstream: Repo, *, at: At = no_fault) -> UnpushResult:
@@ -226,7 +251,7 @@ def execute_unpush(plan: UnpushPlan, upstream: Repo, *, at: At = no_fault) -> Un
     push, held = _take_back(plan, upstream, at)
     at("taken-back")
     uris = plan.uris if held is None else held.uris
-    removed, kept = remove_unnamed(upstream, uris, at=at)
+    removed, kept = remove_unnamed(upstream, uris, gone=_noted_files(plan.push), at=at)
     at("files-removed")
     if push.adopted is not None:
         _give_back(upstream, push)
@@ -289,13 +314,21 @@ def _remove_rows(tx: Change, push: Push, held: Holding) -> None:
 
 
 def _leave_chain(tx: Change, push: Push) -> None:
-    """Take the RUNs that the push has put into a chain out of it; a chain that it made and that is empty then goes."""
+    """Take the RUNs that the push has put into a chain out of it, and put back there what they replaced.
+
+    A chain that it made and that is empty then goes.
+    """
     if push.chain is None:
         return
     chain, added, made = push.chain
     for name, collection in known_collections(tx, [chain]).items():
         going = [run for run in collection.children if run in added]
-        if going:
+        restored = _to_restore(tx, push, pushes(tx), collection.children) if going else None
+        if restored is not None:
+            left = [restored if run == going[-1] else run for run in collection.children]
+            left = [run for run in left if run not in going]
+            tx.set_chain(name, left, expected=collection.children)
+        elif going:
             tx.remove_from_chain(name, going)
         if made and set(collection.children) <= set(going) and not tx.collection_users(name)[0]:
             tx.remove_collection(name)

@@ -6,7 +6,7 @@ them weaken: see ``docs/design/upstream.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from sync.repo import Repo
@@ -14,9 +14,13 @@ from sync.repo_file import is_database_url, place_of
 
 if TYPE_CHECKING:
     from registry.registry import Registry
+    from registry.snapshot import Snapshot
     from sync.datastore import Datastore
+    from sync.faults import At
     from sync.filesystem import files
     from sync.plan import Conflict, PushPlan
+    from sync.pushing.publishing import PushResult
+    from sync.transfer import Mode
 
 __all__ = ["Upstream", "open_upstream"]
 
@@ -45,18 +49,66 @@ class Upstream(Protocol):
             The storage classes that ours have for dataset types.
         """
 
-    def own_conflicts(self, plan: PushPlan) -> list[Conflict]:
-        """Find what it cannot hold of a push, though others could.
+    def show_runs(self, staging: Snapshot, runs: Sequence[str], chain: str | None) -> None:
+        """Say what a push will be compared with.
+
+        Parameters
+        ----------
+        staging : Snapshot
+            Of the staging registry.
+        runs : sequence of str
+            RUN collections of staging.
+        chain : str or None
+            The chain to put them in front of.
+        """
+
+    def file_conflicts(self, plan: PushPlan, source: str) -> list[Conflict]:
+        """Find what is in the way of the files of a push, or what of them it cannot hold.
 
         Parameters
         ----------
         plan : PushPlan
-            What would be published.
+            What would be published, as its rows are.
+        source : str
+            Root of the datastore that the files are in.
 
         Returns
         -------
         list of Conflict
-            Each with the way on.
+            Each with the way on, and about one file (``uri``) or a ``dataset_type``.
+        """
+
+    def publish(
+        self,
+        plan: PushPlan,
+        push_id: bytes,
+        staging: Repo,
+        *,
+        mode: Mode = ...,
+        at: At = ...,
+        on_progress: Callable[[int, int], None] | None = ...,
+    ) -> PushResult:
+        """Publish a plan that staging's journal has as begun, and note there that it is done.
+
+        Parameters
+        ----------
+        plan : PushPlan
+            With something to do, and without conflicts; its files are here as they were recorded.
+        push_id : bytes
+            Its id.
+        staging : Repo
+            Open for writing.
+        mode : {"auto", "link", "copy"}, optional
+            How artifacts get there.
+        at : callable, optional
+            Called between durable steps.
+        on_progress : callable, optional
+            Called with the numbers of artifacts done and in all.
+
+        Returns
+        -------
+        PushResult
+            What was done.
         """
 
     def close(self) -> None:

@@ -49,7 +49,8 @@ def push_lines(plan: PushPlan) -> list[str]:
         out.append(f"changed upstream only, kept: {', '.join(kept)}")
     out += _skipped(plan)
     if plan.chain is not None:
-        out.append(f"chain {plan.chain.name}: {', '.join(plan.chain.children)}")
+        instead = f"; {plan.chain.replaced} gives up its place" if plan.chain.replaced else ""
+        out.append(f"chain {plan.chain.name}: {', '.join(plan.chain.children)}{instead}")
     if plan.is_empty:
         all_there = " but what was left out" if "skipped" in plan.counts else ": upstream has it all"
         out.append(f"nothing to push{all_there if plan.runs else ''}")

@@ -128,6 +128,7 @@ def _as_typed(
     register_dataset_types: bool,
     only_complete: bool,
     strict_inputs: bool,
+    replace_run: bool,
     on_conflict: Sequence[str],
     artifacts: str,
 ) -> Asked:
@@ -144,6 +145,7 @@ def _as_typed(
         "--register-dataset-types": register_dataset_types,
         "--only-complete": only_complete,
         "--strict-inputs": strict_inputs,
+        "--replace-run": replace_run,
     }
     return Asked(tuple(runs), (*words, *(flag for flag, given in flags.items() if given)))
 
@@ -171,6 +173,7 @@ def push_campaign(
     register_dataset_types: bool = False,
     only_complete: bool = False,
     strict_inputs: bool = False,
+    replace_run: bool = False,
     on_conflict: Sequence[str] = (),
     artifacts: str = "auto",
 ) -> PushReport:
@@ -198,6 +201,8 @@ def push_campaign(
         Leave out runs in which a quantum failed or is missing.
     strict_inputs : bool, optional
         Refuse the push where upstream will not have an input that was used.
+    replace_run : bool, optional
+        Let the newest run take the place of the campaign's run that is first in the chain.
     on_conflict : sequence of str, optional
         ``KIND=fail`` or ``KIND=skip``: what becomes of conflicts of a kind.
     artifacts : {"auto", "link", "copy"}, optional
@@ -238,13 +243,14 @@ def push_campaign(
             chain=chain,
             only_complete=only_complete,
             strict_inputs=strict_inputs,
+            replace_run=replace_run,
             on_conflict=tuple(on_conflict),
             mode=mode,
             campaign=campaign_info(staging, state),
             asked=_as_typed(
                 runs, chain=chain, dataset_type=dataset_type, where=where, strict_inputs=strict_inputs,
                 register_dataset_types=register_dataset_types, only_complete=only_complete, on_conflict=on_conflict,
-                artifacts=mode,
+                artifacts=mode, replace_run=replace_run,
             ),
         )  # fmt: skip
         result = PushResult(None)

@@ -3,54 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from sync import journal
+from sync.butler.publish import publish
 from sync.faults import At, no_fault
-from sync.push import PushResult, check_local
-from sync.pushing.settled import begin, note
+from sync.pushing.publishing import PushResult
+from sync.pushing.settled import note
 
 if TYPE_CHECKING:
-    from registry.snapshot import Snapshot
     from sync.butler.upstream import ButlerUpstream
     from sync.plan import PushPlan
     from sync.repo import Repo
 
-__all__ = ["execute_butler_push", "look_at_runs"]
+__all__ = ["publish_and_note"]
 
 
-def look_at_runs(staging: Snapshot, upstream: Repo, runs: Sequence[str], chain: str | None) -> None:
-    """Have upstream show what a push is compared with.
-
-    Parameters
-    ----------
-    staging : Snapshot
-        Of the staging registry.
-    upstream : Repo
-        Open. It is made to show the RUNs and the chain.
-    runs : sequence of str
-        RUN collections of staging.
-    chain : str or None
-        The chain to put the RUNs in front of.
-    """
-    types = {t.name: t.storage_class for t in staging.dataset_types()}
-    places = [(name, run) for name in types for run in runs]
-    if chain is not None:
-        # A chain is shown if something is looked for in it; of a type that there is not, nothing is read for it.
-        places.append(("", chain))
-    upstream.look_at(places, types)
-
-
-def execute_butler_push(
-    plan: PushPlan, staging: Repo, upstream: Repo, *, mode: str = "auto", at: At = no_fault
+def publish_and_note(
+    plan: PushPlan,
+    push_id: bytes,
+    staging: Repo,
+    upstream: ButlerUpstream,
+    *,
+    mode: str = "auto",
+    at: At = no_fault,
 ) -> PushResult:
-    """Publish a plan.
+    """Publish a plan, and note in staging that it is done.
 
     Parameters
     ----------
     plan : PushPlan
         From `sync.push.plan_push`: with something to do, and without conflicts.
+    push_id : bytes
+        Its id.
     staging : Repo
         Open for writing.
     upstream : ButlerUpstream
@@ -58,7 +43,7 @@ def execute_butler_push(
     mode : {"auto", "link", "copy"}
         How artifacts get there.
     at : callable
-        Called between durable steps: ``journal-begun``, those of `sync.butler.publish.publish`, ``acknowledged``.
+        Called between durable steps: those of `sync.butler.publish.publish`, ``acknowledged``.
 
     Returns
     -------
@@ -67,18 +52,12 @@ def execute_butler_push(
 
     Raises
     ------
-    NotFoundError
-        If an artifact is not here. Nothing was written upstream.
-    IntegrityError
-        If an artifact is not what was recorded. Nothing was written upstream.
     TransferError
         If that system refuses something.
     """
-    check_local(plan, staging)
-    push_id = begin(plan, staging, upstream)
-    at("journal-begun")
     began = time.monotonic()
-    done = cast("ButlerUpstream", upstream).publish(plan, push_id, staging.datastore.root, mode=mode, at=at)
+    done = publish(plan, push_id, staging.datastore.root, upstream.root, mode=mode, at=at)
+    upstream.look_at(())
     locked_s = time.monotonic() - began
     with upstream.registry.read() as theirs:
         marks = theirs.run_marks(plan.runs)

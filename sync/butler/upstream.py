@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,10 @@ from sync.faults import At, no_fault
 from sync.repo import Repo
 
 if TYPE_CHECKING:
-    from sync.butler.publish import Published
+    from registry.snapshot import Snapshot
     from sync.plan import Conflict, PushPlan
+    from sync.pushing.publishing import PushResult
+    from sync.transfer import Mode
 
 __all__ = ["ButlerUpstream", "mirror_folder"]
 
@@ -78,44 +80,75 @@ class ButlerUpstream(Repo):
         self.registry.close()
         super().__init__(self.root, shown.registry, shown.datastore)
 
-    def own_conflicts(self, plan: PushPlan) -> list[Conflict]:
-        """Find what it cannot hold of a push.
+    def show_runs(self, staging: Snapshot, runs: Sequence[str], chain: str | None) -> None:
+        """Show what a push will be compared with.
+
+        Parameters
+        ----------
+        staging : Snapshot
+            Of the staging registry.
+        runs : sequence of str
+            RUN collections of staging.
+        chain : str or None
+            The chain to put them in front of.
+        """
+        types = {t.name: t.storage_class for t in staging.dataset_types()}
+        places = [(name, run) for name in types for run in runs]
+        if chain is not None:
+            # A chain is shown if something is looked for in it; of a type that there is not, nothing is read for it.
+            places.append(("", chain))
+        self.look_at(places, types)
+
+    def file_conflicts(self, plan: PushPlan, source: str) -> list[Conflict]:
+        """Find what it cannot hold of a push; names are its own, so that nothing can be in the way.
 
         Parameters
         ----------
         plan : PushPlan
             What would be published.
+        source : str
+            Root of the datastore that the files are in.
 
         Returns
         -------
         list of Conflict
-            Each with the way on.
+            One a dataset type whose files nothing there can read.
         """
+        del source
         from sync.butler.publish import own_conflicts
 
         return own_conflicts(plan)
 
     def publish(
-        self, plan: PushPlan, push_id: bytes, source: str, *, mode: str = "auto", at: At = no_fault
-    ) -> Published:
+        self,
+        plan: PushPlan,
+        push_id: bytes,
+        staging: Repo,
+        *,
+        mode: Mode = "auto",
+        at: At = no_fault,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> PushResult:
         """Write a plan into it.
 
         Parameters
         ----------
         plan : PushPlan
-            Without conflicts.
+            With something to do, and without conflicts.
         push_id : bytes
             Its id.
-        source : str
-            Root of the datastore that the artifacts are in.
+        staging : Repo
+            Open for writing.
         mode : {"auto", "link", "copy"}, optional
             How files get in.
         at : callable, optional
-            Called between durable steps.
+            Called between durable steps: those of `sync.butler.publish.publish`, then ``acknowledged``.
+        on_progress : callable, optional
+            Not called: that system takes in all files at once.
 
         Returns
         -------
-        Published
+        PushResult
             What was done.
 
         Raises
@@ -123,8 +156,7 @@ class ButlerUpstream(Repo):
         TransferError
             If that system refuses something; its transaction is taken back.
         """
-        from sync.butler.publish import publish
+        del on_progress
+        from sync.butler.pushing import publish_and_note
 
-        done = publish(plan, push_id, source, self.root, mode=mode, at=at)
-        self.look_at(())
-        return done
+        return publish_and_note(plan, push_id, staging, self, mode=mode, at=at)

@@ -40,12 +40,20 @@ class Certifying:
         Element to the dimension records that staging will have.
     on_conflict : str
         ``fail``, ``keep`` or ``take``.
+    stand_ins : mapping of bytes to bytes
+        Datasets of upstream that stay out of staging, to the ones that have their places there.
     """
 
     def __init__(
-        self, theirs: Snapshot, ours: Snapshot, records: Mapping[str, Columns], on_conflict: str
+        self,
+        theirs: Snapshot,
+        ours: Snapshot,
+        records: Mapping[str, Columns],
+        on_conflict: str,
+        stand_ins: Mapping[bytes, bytes],
     ) -> None:
         self.theirs, self.ours, self.on_conflict = theirs, ours, on_conflict
+        self.stand_ins = stand_ins
         self.records = records
         self.used: set[str] = set()
         self.named: dict[bytes, None] = {}
@@ -90,6 +98,9 @@ class Certifying:
         whole, key = ["collection", *required, *_ROW], ["collection", *required]
         upstream = self.theirs.validity_ranges(kind.name, names, timespan=hull)
         upstream = upstream.take(self._reachable(kind, upstream))
+        if self.stand_ins:
+            ids = [self.stand_ins.get(i, i) for i in upstream["id"].tolist()]
+            upstream = upstream.with_column("id", ids)
         differs = held.take(~_among(held, upstream, whole))
         # A range that was cut stands upstream as its pieces.
         beside = _among(upstream, differs, key)

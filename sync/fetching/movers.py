@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,6 +23,7 @@ from sync.filesystem import files, local_files
 from sync.filesystem.file_errors import worded
 from sync.filesystem.tally import Tally
 from sync.found import Failure, Task, in_words
+from sync.waiting import Stopwatch
 
 __all__ = ["LinkMode", "Moved", "each_chunk", "move_all", "refused_by"]
 
@@ -33,8 +33,6 @@ Out = TypeVar("Out")
 _CHUNK = 64
 _WORKERS = 16
 """Threads for what waits: a store answers many at once."""
-_WAITING = 3.0
-"""So many times longer than it computes takes a thread that mostly waits."""
 
 
 @dataclass
@@ -129,12 +127,11 @@ def each_chunk(
     """
     parts = [items[start : start + chunk] for start in range(0, len(items), chunk)]
     if not waits and parts:
-        wall, busy = time.perf_counter(), time.thread_time()
+        watch = Stopwatch()
         yield act(parts[0])
-        wall, busy = time.perf_counter() - wall, time.thread_time() - busy
-        parts = parts[1:]
         # Nothing to wait for, as on a local disk: threads would only fight for the interpreter.
-        waits = wall >= _WAITING * busy and wall > 0.01
+        waits = watch.waited(len(parts[0]))
+        parts = parts[1:]
     if not waits or len(parts) < 2:
         yield from map(act, parts)
         return

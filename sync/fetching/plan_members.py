@@ -65,6 +65,7 @@ def plan_members(
     types: Sequence[DatasetType],
     records: Mapping[str, Columns],
     on_conflict: str = "fail",
+    stand_ins: Mapping[bytes, bytes] = {},
 ) -> MembersPlan:
     """Decide which members of collections staging needs.
 
@@ -82,6 +83,8 @@ def plan_members(
         Element to the dimension records that staging will have of them.
     on_conflict : {"fail", "keep", "take"}, optional
         What becomes of what both sides have changed.
+    stand_ins : mapping of bytes to bytes, optional
+        Datasets of upstream that stay out of staging, to the ones that have their places there and stand in for them.
 
     Returns
     -------
@@ -97,8 +100,8 @@ def plan_members(
     tags = [c.name for c in reach.values() if c.type is CollectionType.TAGGED]
     dated = [c.name for c in reach.values() if c.type is CollectionType.CALIBRATION]
     here = {n: c for n, c in known_collections(ours, [*tags, *dated]).items() if c.type is reach[n].type}
-    tagging = Tagging(theirs, ours, on_conflict)
-    certifying = Certifying(theirs, ours, records, on_conflict)
+    tagging = Tagging(theirs, ours, on_conflict, stand_ins)
+    certifying = Certifying(theirs, ours, records, on_conflict, stand_ins)
     if tags:
         tagging.decide(tags, ids, [n for n in tags if n in here])
     kinds = [kind for kind in types if kind.is_calibration] if dated else []

@@ -36,10 +36,15 @@ class Tagging:
         Of upstream and of staging.
     on_conflict : str
         ``fail``, ``keep`` or ``take``.
+    stand_ins : mapping of bytes to bytes
+        Datasets of upstream that stay out of staging, to the ones that have their places there.
     """
 
-    def __init__(self, theirs: Snapshot, ours: Snapshot, on_conflict: str) -> None:
+    def __init__(
+        self, theirs: Snapshot, ours: Snapshot, on_conflict: str, stand_ins: Mapping[bytes, bytes]
+    ) -> None:
         self.theirs, self.ours, self.on_conflict = theirs, ours, on_conflict
+        self.stand_ins = stand_ins
         self.tagged: dict[str, list[bytes]] = {}
         self.untagged: dict[str, list[bytes]] = {}
         self.used: set[str] = set()
@@ -63,10 +68,11 @@ class Tagging:
         """
         held = self.ours.associations(here).rows(("collection", "id")) if here else []
         asked = [*ids, *(i for _, i in held)]
-        upstream = self.theirs.tagged(names, asked).rows() if asked else []
+        found = self.theirs.tagged(names, asked).rows() if asked else []
+        upstream = [(name, self.stand_ins.get(i, i)) for name, i in found]
         if not (held or upstream):
             return
-        known = _natural(self.ours.datasets_by_id([i for _, i in held]))
+        known = _natural(self.ours.datasets_by_id([*(i for _, i in held), *self.stand_ins.values()]))
         known |= _natural(self.theirs.datasets_by_id([i for _, i in upstream if i not in known]))
         ours, theirs = self._keyed(held, known), self._keyed(upstream, known)
         base = read_baselines(self.ours, TAGGED)

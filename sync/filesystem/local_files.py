@@ -258,10 +258,15 @@ def prune_empty(folder: str, root: str) -> None:
     root : str
         Where to stop.
     """
-    with contextlib.suppress(OSError):
-        while folder.startswith(root.rstrip("/") + "/"):
+    top = root.rstrip("/") + "/"
+    while folder.startswith(top):
+        try:
             os.rmdir(folder)
-            folder = os.path.dirname(folder)
+        except FileNotFoundError:
+            pass  # whoever removed it may have died before its parent
+        except OSError:
+            return
+        folder = os.path.dirname(folder)
 
 
 def _publish(

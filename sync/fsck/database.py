@@ -101,7 +101,8 @@ def _said(code: str, items: Sequence[str]) -> str:
 def _once(failed: Sequence[Finding], faults: Sequence[Fault]) -> list[Finding]:
     """Leave out what only repeats: a table that is missing makes many a question fail."""
     known = {fault.code for fault in faults}
-    return list({f.code: f for f in failed if f.code not in known}.values())
+    # The first to fail says why.
+    return list({f.code: f for f in reversed(failed) if f.code not in known}.values())
 
 
 def _ledger(repo: Repo, failed: list[Finding]) -> list[Finding]:

@@ -91,7 +91,9 @@ class Pull:
         closed, missing = self._closed(datasets)
         new_records = self._new_records(records, closed)
         members = self._members(reach, records, datasets, new_records, missing)
-        batches = self._new_datasets(datasets, [*missing, *members.dataset_ids])
+        batches, stand_ins = self._new_datasets(datasets, [*missing, *members.dataset_ids])
+        if stand_ins:  # what names a dataset that cannot come names the one in its place
+            members = self._members(reach, records, datasets, new_records, missing, stand_ins=stand_ins)
         kinds, new_types = self._dataset_types(batches)
         used = {batch.run for batch in batches} | members.used
         collections = pull_collections(
@@ -183,6 +185,8 @@ class Pull:
         datasets: DatasetsPart,
         new: Mapping[str, Columns],
         missing: Sequence[bytes],
+        *,
+        stand_ins: Mapping[bytes, bytes] = {},
     ) -> MembersPlan:
         """Decide about TAGGED and CALIBRATION collections, for all that staging has or is going to have."""
         sides = (records.held, records.changed, new)
@@ -198,11 +202,13 @@ class Pull:
         return plan_members(
             self.theirs, self.ours, reach.upstream, ids=[*fetched, *missing],
             types=[self.types[n] for n in sorted(names & self.types.keys())], records=rows,
-            on_conflict=self.policies.of("member-differs"),
+            on_conflict=self.policies.of("member-differs"), stand_ins=stand_ins,
         )  # fmt: skip
 
-    def _new_datasets(self, datasets: DatasetsPart, ids: Sequence[bytes]) -> tuple[DatasetBatch, ...]:
-        """Return the datasets that come, but for those whose place something has that stays."""
+    def _new_datasets(
+        self, datasets: DatasetsPart, ids: Sequence[bytes]
+    ) -> tuple[tuple[DatasetBatch, ...], dict[bytes, bytes]]:
+        """Return the datasets that come; and those that do not, with the ones that have their places and stay."""
         there = self.ours.existing_ids(list(ids))
         asked = self.theirs.datasets_by_id([i for i in ids if i not in there], artifacts=True)
         # Of a type that has other dimensions here nothing can come.
@@ -212,11 +218,11 @@ class Pull:
         }  # fmt: skip
         batches = make_batches(self.root, self.types, found, None)
         runs = known_collections(self.ours, {batch.run for batch in batches})
-        kept_out: set[bytes] = set()
+        kept_out: dict[bytes, bytes] = {}
         for taken in taken_places(self.ours, batches, runs):
             kept_out |= self._settle_places(datasets, taken)
         if kept_out:
-            known = {i for rows in found.values() for i in rows["id"].tolist()} - kept_out
+            known = {i for rows in found.values() for i in rows["id"].tolist()} - kept_out.keys()
             batches = make_batches(self.root, self.types, found, known)
         for batch in batches:
             digests = dataset_digests(
@@ -224,11 +230,11 @@ class Pull:
             )
             datasets.baselines.setdefault(DATASET, {}).update(digests)
         datasets.count(new=sum(batch.rows.n_rows for batch in batches))
-        return (*batches, *datasets.replaced)
+        return (*batches, *datasets.replaced), kept_out
 
-    def _settle_places(self, datasets: DatasetsPart, taken: Taken) -> set[bytes]:
-        """Decide about data IDs of RUNs that have another dataset here; return what therefore cannot come."""
-        gone, kept_out, used = set(datasets.gone), set[bytes](), []
+    def _settle_places(self, datasets: DatasetsPart, taken: Taken) -> dict[bytes, bytes]:
+        """Decide about data IDs of RUNs that have another dataset here; return what cannot come, and what is there."""
+        gone, kept_out, used = set(datasets.gone), dict[bytes, bytes](), []
         dims, policy = taken.dataset_type.dimensions.required, self.policies.of("dataset-exists")
         for *values, run, mine, theirs in taken.rows.rows((*dims, "run", "ours", "upstream")):
             what = f"{taken.dataset_type.name} {{{format_values(dims, tuple(values))}}} in run '{run}'"
@@ -239,7 +245,7 @@ class Pull:
                 datasets.gone.append(mine)
                 datasets.tell("removed", [told])
                 continue
-            kept_out.add(theirs)
+            kept_out[theirs] = mine
             if mine in datasets.moved_on:
                 used.append(told)
             elif policy == FAIL:

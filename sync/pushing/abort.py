@@ -101,6 +101,8 @@ class AbortPlan:
         Files with the names of theirs and other bytes; those stay.
     lost_runs : tuple of str
         RUNs of theirs that staging does not have any more, so that nobody knows what was to go of them.
+    brought : sequence of str
+        All files that they were to bring, there or not.
     """
 
     campaign: CampaignInfo
@@ -110,6 +112,7 @@ class AbortPlan:
     n_named: int = 0
     differing: Sequence[str] = ()
     lost_runs: tuple[str, ...] = ()
+    brought: Sequence[str] = field(repr=False, default=())
 
     @property
     def is_empty(self) -> bool:
@@ -212,6 +215,7 @@ def plan_abort(
         len(named & there.keys()),
         tuple(differing),
         tuple(run for run in about if run not in known),
+        uris,
     )
 
 
@@ -300,7 +304,9 @@ def execute_abort(plan: AbortPlan, staging: Repo, upstream: Repo, *, at: At = no
         return AbortResult()
     aborted, acknowledged = _note_upstream(plan, upstream)
     at("abort-noted")
-    removed, kept = remove_unnamed(upstream, plan.uris if aborted else (), at=at)
+    removed, kept = remove_unnamed(
+        upstream, plan.uris if aborted else (), gone=plan.brought if aborted else (), at=at
+    )
     at("files-removed")
     _keep_outputs(aborted, staging, upstream)
     with staging.registry.write() as tx:

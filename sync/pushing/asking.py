@@ -97,12 +97,15 @@ class Terms:
         What becomes of conflicts.
     strict_inputs : bool
         Whether inputs that upstream will not have are conflicts rather than warnings.
+    replace_run : bool
+        Whether the run at the head of the chain, which has to be of the same campaign, gives up its place.
     asked : Asked
         The push as a command.
     """
 
     policies: Policies = field(default_factory=Policies)
     strict_inputs: bool = False
+    replace_run: bool = False
     asked: Asked = field(default_factory=Asked)
 
 

@@ -32,13 +32,14 @@ def with_chain_now(now: PushPlan, planned: PushPlan, upstream: Snapshot) -> Push
     -------
     PushPlan
         `now`. Where others have only put RUNs in front, ours go before theirs: the outcome of one push after the
-        other. Any other change is a conflict, or leaves the chain as it is where a policy says so.
+        other. Any other change, and any at all where a RUN is replaced, is a conflict, or leaves the chain as it is where
+        a policy says so.
     """
     if now.chain is None:
         return now
     before = planned.chain.expected if planned.chain is not None else now.chain.children
     after = now.chain.expected
-    if before == after or _only_grew(before or (), after):
+    if before == after or (now.chain.replaced is None and _only_grew(before or (), after)):
         return now
     findings = Findings(now.terms.policies)
     ours, theirs = ("no such chain" if c is None else f"({', '.join(c)})" for c in (before, after))

@@ -36,6 +36,7 @@ from sync.pushing.leaving_out import with_expressions
 from sync.pushing.members import members
 from sync.pushing.needed import needed_records
 from sync.pushing.provenance import quanta_that_stay
+from sync.pushing.replacing import head_conflict
 from sync.pushing.winners import with_winners
 
 if TYPE_CHECKING:
@@ -257,10 +258,18 @@ class _Check:
             return None
         before = found.children if found is not None else ()
         # A RUN that the chain has keeps its place: pushing an old one again does not put it before newer ones.
-        new = tuple(run for run in self.outgoing.runs if run not in before)
+        expected = None if found is None else before
+        # Of several that replace one only the newest can have its place; given again, it has it.
+        runs = self.outgoing.runs[:1] if self.terms.replace_run else self.outgoing.runs
+        new = tuple(run for run in runs if run not in before)
         if not new and found is not None:
             return None
-        return ChainMove(self.chain, None if found is None else before, (*new, *before))
+        if not self.terms.replace_run:
+            return ChainMove(self.chain, expected, (*new, *before))
+        if not_ours := head_conflict(self.upstream, self.campaign, self.chain, expected):
+            skipped = self.findings.judge([not_ours])
+            return ChainMove(self.chain, expected, (*new, *before)) if skipped else None
+        return ChainMove(self.chain, expected, (*new, *before[1:]), before[0])
 
     def _inputs(self, plan: PushPlan, datasets: DatasetsFound, staging: Snapshot | None) -> list[Note]:
         """Name inputs of quanta that go which upstream will not have: as conflicts, or as what is returned."""

@@ -53,7 +53,7 @@ def inserted_by(plan: PushPlan, upstream: Snapshot, *, adopted: str | None = Non
     -------
     dict
         JSON-like. ``size_bytes``; ``runs``: RUN to ``made`` (whether it is new), ``datasets`` and ``quanta`` (numbers);
-        ``chain``: its name, whether it is new, the RUNs added; ``adopted``; and of RUNs that are there ``ids`` of ``datasets`` and of
+        ``chain``: its name, whether it is new, the RUNs added, the one ``replaced``; ``adopted``; and of RUNs that are there ``ids`` of ``datasets`` and of
         ``artifacts`` of datasets that are there, ``quanta`` (id and attempt), ``inputs`` and ``outputs`` (of quanta that
         are there).
 
@@ -69,6 +69,8 @@ def inserted_by(plan: PushPlan, upstream: Snapshot, *, adopted: str | None = Non
         before = plan.chain.expected
         added = [run for run in plan.chain.children if run not in (before or ())]
         out["chain"] = {"name": plan.chain.name, "made": before is None, "added": added}
+        if plan.chain.replaced is not None:
+            out["chain"]["replaced"] = plan.chain.replaced
     if adopted is not None:
         out["adopted"] = adopted
     added_to = [run for run in plan.runs if run not in plan.new_runs]

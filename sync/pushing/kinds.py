@@ -95,6 +95,10 @@ KINDS = {
         "Run 'stage push' again: it starts from the chain as it is now.",
         skip="the runs are pushed, the chain stays as it is",
     ),
+    "chain-head-not-ours": Kind(
+        "Put the run in front and take none out of the chain: 'stage push --on-conflict chain-head-not-ours=skip'.",
+        skip="the run is put in front, and the chain keeps what it had",
+    ),
     "input-gone": Kind(
         "Push without it all the same, provenance keeps the ids: 'stage push --on-conflict input-gone=skip'.",
         skip=_PROVENANCE,

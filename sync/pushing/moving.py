@@ -12,6 +12,7 @@ from sync.errors import TransferError
 from sync.explain import artifact_conflict, refusal
 from sync.faults import At
 from sync.filesystem.uris import redact
+from sync.found import in_the_way
 from sync.plan import PushPlan
 from sync.pushing.adopting import adoption_of
 from sync.pushing.settled import VERB
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from sync.plan import Conflict
     from sync.repo import Repo
 
-__all__ = ["check_in_place", "check_local", "in_conflict", "move", "new_artifacts", "withdraw_unnamed"]
+__all__ = [
+    "check_in_place", "check_local", "differing_files", "in_conflict", "move", "new_artifacts", "withdraw_unnamed",
+]  # fmt: skip
 
 _AGAIN = "Run 'stage push' again: what has arrived is not moved twice."
 
@@ -137,6 +140,24 @@ def move(
     make_durable(result, upstream.datastore.root)
     at("artifacts-durable")
     return result
+
+
+def differing_files(plan: PushPlan, source: str, target: str) -> list[Conflict]:
+    """Find files that have the name of one of a plan's and other bytes; nothing is written.
+
+    Parameters
+    ----------
+    plan : PushPlan
+        The plan.
+    source, target : str
+        Roots of the two datastores.
+
+    Returns
+    -------
+    list of Conflict
+        ``artifact-differs``, each with both.
+    """
+    return [artifact_conflict(failure) for failure in in_the_way(new_artifacts(plan), source, target)]
 
 
 def in_conflict(result: TransferResult) -> list[Conflict]:

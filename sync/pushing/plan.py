@@ -31,11 +31,14 @@ class ChainMove:
         Its children when the plan was made; None if there was no such chain.
     children : tuple of str
         Its children after the push.
+    replaced : str, optional
+        The child that gives up its place.
     """
 
     name: str
     expected: tuple[str, ...] | None
     children: tuple[str, ...]
+    replaced: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +200,7 @@ class PushPlan:
         if self.chain is not None:
             expected = None if self.chain.expected is None else list(self.chain.expected)
             chain = {"name": self.chain.name, "before": expected, "after": list(self.chain.children)}
+            chain["replaced"] = self.chain.replaced
         return {
             "campaign": {"id": id_text(self.campaign.id), "name": self.campaign.name},
             "runs": list(self.runs),

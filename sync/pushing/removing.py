@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sync.faults import At, no_fault
-from sync.filesystem import files
-from sync.transfer import withdraw
+from sync.found import below
+from sync.transfer import prune_folders, withdraw
 
 if TYPE_CHECKING:
     from sync.repo import Repo
@@ -18,7 +18,9 @@ BATCH = 256
 """Files that are removed at a time, while nobody else can write."""
 
 
-def remove_unnamed(upstream: Repo, uris: Sequence[str], *, at: At = no_fault) -> tuple[int, int]:
+def remove_unnamed(
+    upstream: Repo, uris: Sequence[str], *, gone: Sequence[str] = (), at: At = no_fault
+) -> tuple[int, int]:
     """Remove those of some files that no row names by then, some at a time, each time under upstream's lock.
 
     Parameters
@@ -28,6 +30,8 @@ def remove_unnamed(upstream: Repo, uris: Sequence[str], *, at: At = no_fault) ->
     uris : sequence of str
         Relative to its datastore's root. They have to have been there before the ledger last said that a push is
         withdrawn: then a push that has found one looks for it again, and one that has not moved it.
+    gone : sequence of str, optional
+        Files that may have been removed by a try that was killed, before it came to the directories left empty by that.
     at : callable
         Called with ``files-removing`` after each part.
 
@@ -49,11 +53,12 @@ def remove_unnamed(upstream: Repo, uris: Sequence[str], *, at: At = no_fault) ->
         part = uris[start : start + BATCH]
         with upstream.registry.write() as tx:
             # A file may be recorded by where it is in full, too.
-            places = {files.join(root, uri): uri for uri in part}
+            places = dict(zip(below(root, part), part, strict=True))
             named = tx.recorded_uris([*part, *places])
             named |= {places[place] for place in named & places.keys()}
             going = [uri for uri in part if uri not in named]
             withdraw(going, root)
         kept += len(part) - len(going)
         at("files-removing")
+    prune_folders(gone, root)
     return len(uris) - kept, kept

@@ -198,7 +198,8 @@ def settled_plan(
     known = known_collections(upstream, [*runs, *([chain] if chain else ())])
     if any(run not in known for run in runs):
         return None
-    if chain is not None and (chain not in known or not set(runs) <= set(known[chain].children)):
+    in_chain = set(runs[:1] if terms.replace_run else runs)
+    if chain is not None and (chain not in known or not in_chain <= set(known[chain].children)):
         return None
     for side, kept in ((staging, "marks"), (upstream, "upstream_marks")):
         if side.run_marks(runs) != {run: pushes[run].payload[kept].get(run) for run in runs}:

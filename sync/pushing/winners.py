@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["with_winners"]
 
-_RACED = frozenset({"dataset-exists", "dataset-differs", "chain-changed"})
+_RACED = frozenset({"dataset-exists", "dataset-differs", "chain-changed", "chain-head-not-ours"})
 
 
 def with_winners(conflicts: Iterable[Conflict], upstream: Snapshot) -> list[Conflict]:

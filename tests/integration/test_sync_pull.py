@@ -319,8 +319,9 @@ def test_what_upstream_took_out_of_collections_answers_no_more(verb: str) -> Non
     day = pull_world.DAY
     with pull_world.world() as (upstream, staging):
         with upstream.registry.write() as tx:
-            tagged = pull_world.put(tx, pull_world.BIAS, "CAM/run/2", 0)
+            tagged = dict(tx.datasets(pull_world.BIAS, ["CAM/run/2"]).rows(("detector", "id")))[0]
             first = pull_world.put(tx, pull_world.BIAS, "CAM/run/0", 1)
+            tx.disassociate("CAM/tag", tx.datasets(pull_world.BIAS, ["CAM/tag"])["id"].tolist())
             tx.associate("CAM/tag", [tagged])
             tx.certify(
                 "CAM/calib/a", [pull_world.put(tx, pull_world.DARK, "CAM/run/2", 0)], 10 * day, 20 * day

@@ -118,7 +118,7 @@ def test_the_plan_says_what_the_push_does(upstream: Repo, staging: Repo) -> None
     assert result.counts == document["counts"]
     assert result.size_bytes == document["size_bytes"]
     assert document["new_datasets"] == {made.CALEXP: 4, "calexp_log": 4}
-    assert document["chain"] == {"name": "u/me/best", "before": None, "after": [RUN]}
+    assert document["chain"] == {"name": "u/me/best", "before": None, "after": [RUN], "replaced": None}
     lines = found.lines()
     assert lines[0].startswith("new 4 calexp, 4 calexp_log (")
     assert lines[0].endswith("B), 1 run, 2 dataset types, 4 quanta")

@@ -26,7 +26,7 @@ from tests.property.registry_model import UNIVERSE, Values
 from tests.property.registry_twins import Twins
 
 LONG = os.environ.get("STAGE_FAULTS") == "long"
-EXAMPLES, STEPS = (400, 60) if LONG else (12, 25)
+EXAMPLES, STEPS = (150, 60) if LONG else (12, 25)
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
 KINDS = list(CollectionType)

@@ -88,7 +88,7 @@ def test_json_holds_the_same_facts() -> None:
     assert document["counts"]["dataset"] == {"new": 4, "same": 3}
     assert document["new_datasets"] == {"cal": 2, "log": 2}
     assert document["size_bytes"] == full().size_bytes == 2100
-    assert document["chain"] == {"name": "u/chain", "before": None, "after": ["r"]}
+    assert document["chain"] == {"name": "u/chain", "before": None, "after": ["r"], "replaced": None}
     assert document["conflicts"] == []
     assert [w["code"] for w in document["warnings"]] == ["input-gone"]
     assert document["is_empty"] is False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import sync.transfer
+import sync.waiting
 from registry.errors import UsageError
 from registry.model.columns import Columns
 from registry.model.digest import digest_bytes
@@ -61,7 +61,8 @@ def test_threads_help_where_the_store_makes_them_wait(
     source: Path, target: Path, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With threads, as for a slow store, the result is the same."""
-    monkeypatch.setattr(sync.transfer, "_WAITING", 0.0)
+    monkeypatch.setattr(sync.waiting, "FACTOR", 0.0)
+    monkeypatch.setattr(sync.waiting, "TIMES", 0.0)
 
     result = transfer(artifacts(), str(source), str(target), mode=mode, workers=3, chunk=1)  # type: ignore[arg-type]
 
