@@ -167,17 +167,28 @@ def _sleep_in_pool(n: int) -> None:
 
 
 def bench_job(root: Path, n: int) -> list[dict[str, Any]]:
-    """One batch job of one quantum, from start to end, out of a graph of n."""
+    """One batch job of one quantum, from start to end, out of a graph of n: the command as a scheduler runs it."""
     from stage.execution.prep import prepare_run
 
     staging, graph, uri = make(root, n)
     prepare_run(staging, graph)
     staging.close()
-    code = "import sys; from stage.execution.job import execute_job as run; run(sys.argv[1], [int(sys.argv[2])], *sys.argv[3:])"
 
     def job(i: int) -> None:
-        where = [uri, str(i), str(root / f"record-{i}.jsonl"), str(root / "data")]
-        subprocess.run([sys.executable, "-c", code, *where], check=True)
+        record = str(root / f"record-{i}.jsonl")
+        words = [
+            "exec",
+            uri,
+            "--quanta",
+            str(i),
+            "--record",
+            record,
+            "--datastore",
+            str(root / "data"),
+            "-j",
+            "0",
+        ]
+        subprocess.run([sys.executable, "-m", "cli", *words], check=True, capture_output=True)
 
     job(0)
     used = sorted(measure(lambda i=i: job(i))[1] for i in range(1, 6))[2]

@@ -9,6 +9,7 @@ from __future__ import annotations
 # signal itself takes longer to load than all else here.
 import _signal  # type: ignore[import-not-found]
 import os
+import sys
 
 __all__ = ["run"]
 
@@ -32,6 +33,10 @@ _end_at_once()
 
 def run() -> None:
     """Run the process's command line and exit."""
+    if sys.argv[1:2] == ["exec"]:
+        from cli.lean import run_exec
+
+        run_exec(sys.argv[2:])
     from cli.main import run as run_main
 
     run_main()

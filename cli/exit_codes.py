@@ -29,6 +29,7 @@ class ExitCode(IntEnum):
     BUSY = 11
     CONFLICT = 12
     INTEGRITY = 13
+    OUT_OF_MEMORY = 14
     INTERRUPTED = 130
 
 
@@ -41,6 +42,7 @@ MEANING = {
     ExitCode.BUSY: "busy: somebody else holds it; wait and try again",
     ExitCode.CONFLICT: "conflict: two sides disagree, or something is there already; nothing was written",
     ExitCode.INTEGRITY: "integrity: stored bytes are not what was recorded, or of another version",
+    ExitCode.OUT_OF_MEMORY: "out of memory: nothing but that has failed; the same command with more memory goes on",
     ExitCode.INTERRUPTED: "interrupted; the same command goes on from there",
 }
 

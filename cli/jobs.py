@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +10,15 @@ import typer
 import stage
 from cli.exit_codes import ExitCode
 from cli.limit_options import LogLimit, Memory, MemoryMax, MemoryMultiplier, Retries, Timeout, Wrap
-from cli.options import EXECUTES, AsJson, Processes, Quiet, add_command, campaign_command
-from cli.render import count_text, emit, emit_json
+from cli.options import EXECUTES, AsJson, Quiet, add_command, campaign_command
+from cli.render import emit, emit_json
 from cli.wording import run_lines
-from registry.errors import UsageError
 from stage.execution.kept import DEFAULT_LIMIT
 
 __all__ = ["add_to"]
+
+_SHOWN = 20
+JOB_CODES = (*EXECUTES[:-1], ExitCode.OUT_OF_MEMORY, EXECUTES[-1])
 
 
 def _exec(
@@ -36,6 +34,28 @@ def _exec(
         list[str] | None,
         typer.Option(
             "--quantum", metavar="LABEL:DIMENSION=VALUE,…", help="Which quanta, by task and data ID."
+        ),
+    ] = None,
+    workflow: Annotated[
+        str,
+        typer.Option(
+            "--workflow",
+            metavar="FILE",
+            help="Jobs of a submission: submit/RUN/workflow.jobs.",
+            show_default=False,
+        ),
+    ] = "",
+    job: Annotated[
+        str,
+        typer.Option("--job", metavar="NUMBER|NAME", help="Which job of it: its quanta.", show_default=False),
+    ] = "",
+    attempt: Annotated[
+        int | None,
+        typer.Option(
+            "--attempt",
+            min=0,
+            metavar="N",
+            help="How often the job was tried before; a later attempt counts.",
         ),
     ] = None,
     record: Annotated[
@@ -56,7 +76,16 @@ def _exec(
             "--datastore", metavar="URI", help="Where outputs go; by default data/ of the graph's campaign."
         ),
     ] = None,
-    processes: Processes = 1,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            "-j",
+            "--processes",
+            min=0,
+            metavar="N",
+            help="Worker processes; 0 runs in this one. By default 1, and 0 with --workflow.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Run quanta that are complete too, and replace what they made.")
     ] = False,
@@ -73,117 +102,94 @@ def _exec(
     """Execute quanta from a graph file alone: no database is opened, here or upstream.
 
     What a batch job does on its node. 'stage merge' brings the records into staging. Quanta that are complete, by the
-    record or by what is in the datastore, are skipped and recorded as they are.
+    record or by what is in the datastore, are skipped and recorded as they are. A job that is started again while an
+    earlier start of it still lives takes its place: the earlier one ends with code 12 and overwrites nothing.
 
     Example:
 
         stage exec submit/deblend/20261121T101500Z/graph.qg --quanta 0-99 --record job-0.jsonl.zst
 
+        stage exec submit/…/graph.qg --workflow submit/…/workflow.jobs --job 17 --attempt 1 --record submit/…/records/0/17.jsonl
+
         stage exec submit/…/graph.qg --quantum detect:visit=903342,detector=10 --record by-hand.jsonl --force
 
         eval "$(stage exec submit/…/graph.qg --quantum detect:visit=903342,detector=10 --dump-env)"
     """
-    from cli.progress import progress_display
+    from cli.executing import dump_environment, execute
 
     if dump_env:
-        _dump_env(graph, quantum or (), datastore, as_json=as_json)
+        dump_environment(graph, quantum or (), datastore, as_json=as_json)
         return
-    if not (quanta or quantum):
-        raise UsageError(
-            "which quanta are to be executed has to be said",
-            code="bad-quanta",
-            hint="By number, --quanta 0,3,7-12 or all; or by name, --quantum LABEL:DIMENSION=VALUE,….",
-        )
-    if not record:
-        raise UsageError(
-            "where to write what becomes of the quanta has to be said",
-            code="no-record",
-            hint="As --record job.jsonl; 'stage merge' brings it into staging.",
-        )
-    # What tasks print in this process (-j 0) is not our answer.
-    with progress_display(quiet=quiet or as_json) as on_progress, redirect_stdout(sys.stderr):
-        report = stage.exec_graph(
-            graph,
-            quanta=quanta,
-            quantum=quantum or (),
-            record=record,
-            datastore=datastore,
-            processes=processes,
-            force=force,
-            timeout=timeout,
-            retries=retries,
-            log_limit=log_limit,
-            memory=memory,
-            memory_multiplier=memory_multiplier,
-            memory_max=memory_max,
-            wrap=wrap,
-            on_progress=on_progress,
-        )
-    total = report.total
-    if as_json:
-        emit_json(
-            {
-                "run": report.run,
-                "record": record,
-                "tasks": {k: asdict(v) for k, v in report.tasks.items()},
-                "failures": [{"quantum": f.quantum, "message": f.message} for f in report.failures],
-                "interrupted": report.interrupted,
-            }
-        )
-    else:
-        ran = count_text(total.done - total.skipped, "quantum", "quanta")
-        emit(f"ran     {ran}, {total.failed:,} failed, {total.blocked:,} blocked")
-        if total.skipped:
-            skipped = count_text(total.skipped, "quantum", "quanta")
-            emit(f"skipped {skipped}, complete already (--force runs them again)")
-        emit(f"record  {record}")
-        for failure in report.failures[:10]:
-            emit(f"failed  {failure.quantum}: {failure.message.strip().splitlines()[0]}")
-        if report.interrupted:
-            emit("interrupted; the same command goes on from here")
-    if report.interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
-    if not report.is_complete:
-        raise typer.Exit(ExitCode.PARTLY_DONE)
-
-
-def _dump_env(graph: str, quantum: Sequence[str], datastore: str | None, *, as_json: bool) -> None:
-    if len(quantum) != 1:
-        raise UsageError(
-            "an environment is of one quantum",
-            code="bad-quanta",
-            hint="Name it: --quantum LABEL:DIMENSION=VALUE,…",
-        )
-    from stage.campaign.by_hand import as_exports
-
-    with redirect_stdout(sys.stderr):
-        found = stage.quantum_environment(graph, quantum[0], datastore=datastore)
-    if as_json:
-        emit_json(found)
-        return
-    for line in as_exports(found):
-        emit(line)
+    code = execute(
+        graph=graph,
+        quanta=quanta,
+        quantum=quantum or (),
+        workflow=workflow,
+        job=job,
+        attempt=attempt,
+        record=record,
+        datastore=datastore,
+        processes=processes,
+        force=force,
+        timeout=timeout,
+        retries=retries,
+        log_limit=log_limit,
+        memory=memory,
+        memory_multiplier=memory_multiplier,
+        memory_max=memory_max,
+        wrap=wrap,
+        quiet=quiet,
+        as_json=as_json,
+    )
+    if code:
+        raise typer.Exit(code)
 
 
 def _merge(
     *,
     campaign_dir: Path | None,
-    records: Annotated[list[str], typer.Argument(metavar="RECORD", help="Record files of jobs.")],
+    records: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RECORD…]", help="Record files of jobs.", show_default=False),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="RUN", help="All that the jobs of a submission have recorded so far."),
+    ] = None,
+    finish: Annotated[
+        bool | None,
+        typer.Option("--finish/--no-finish", help="Whether a run that is complete ends; by default it does."),
+    ] = None,
+    incomplete_ok: Annotated[
+        bool,
+        typer.Option("--incomplete-ok", help="End with 0 if all that was recorded is merged, failures too."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring the records of jobs into staging; merging one twice changes nothing.
 
+    Of files that are named, all are merged or none. Of a run, a record that is damaged, or a quantum whose files are not
+    there as recorded, is named and left out, and all else is merged; jobs may still be running.
+
     Example:
 
-        stage merge submit/deblend/20261121T101500Z/records/*.jsonl.zst
+        stage merge --run deblend/20261121T101500Z
+
+        stage merge job-0.jsonl.zst job-1.jsonl.zst
     """
-    report = stage.Campaign.load(campaign_dir).merge(*records)
+    report = stage.Campaign.load(campaign_dir).merge(*(records or ()), run=run, finish=finish)
     if as_json:
         emit_json(report.to_document())
     else:
         for line in run_lines(report, "merged"):
             emit(line)
-    if not report.complete:
+        for name, why in list(report.refused.items())[:_SHOWN]:
+            emit(f"left out {name}: {why}")
+        if len(report.refused) > _SHOWN:
+            emit(f"left out {len(report.refused) - _SHOWN:,} more")
+        if report.refused:
+            emit("run their jobs again ('stage batch restart'), then merge again")
+    if report.refused or not (report.complete or incomplete_ok):
         raise typer.Exit(ExitCode.PARTLY_DONE)
 
 
@@ -195,5 +201,5 @@ def add_to(app: typer.Typer) -> None:
     app : typer.Typer
         The program.
     """
-    add_command(app, "exec", _exec, EXECUTES)
+    add_command(app, "exec", _exec, JOB_CODES)
     add_command(app, "merge", campaign_command(_merge), EXECUTES)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -13,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.exit_codes import ExitCode, exit_code
+from cli.ending import code_of, run_process
+from cli.exit_codes import ExitCode
 from cli.lazy import LazyGroup
 from cli.options import codes_text
 from cli.verbosity import set_verbosity, verbosity_kept
-from registry.errors import StageError, UsageError
+from registry.errors import UsageError
 from stage.campaign.command_line import command_line
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ PARTS = {
     "registering": ("register-dataset-types",),
     "run": ("run", "prep", "log"),
     "jobs": ("exec", "merge"),
+    "batch": ("batch",),
     "plan": ("plan",),
     "after": ("why", "diff"),
     "report": ("report",),
@@ -155,44 +155,6 @@ def __getattr__(name: str) -> typer.Typer:
     return made
 
 
-def _report(error: Exception) -> int:
-    """Write an error for a person and return its exit code."""
-    if isinstance(error, OSError):
-        return _environment(error)
-    if not isinstance(error, StageError):
-        return _unexpected(error)
-    sys.stderr.write(f"stage: {error}\n")
-    if error.hint:
-        sys.stderr.write(f"  {error.hint}\n")
-    for note in getattr(error, "__notes__", ()):
-        sys.stderr.write(f"  {note}\n")
-    return exit_code(error)
-
-
-def _environment(error: OSError) -> int:
-    """Word what the system refused: a full disk, a directory where one may not write."""
-    where = f"{error.filename}: " if error.filename else ""
-    sys.stderr.write(
-        f"stage: {where}{error.strerror or error}\n"
-        "  The system refused that. See to room and rights there, then run the same command again.\n"
-    )
-    return ExitCode.FAILED
-
-
-def _unexpected(error: Exception) -> int:
-    sys.stderr.write(
-        f"stage: internal error: {type(error).__name__}: {error}\n"
-        "  This is a bug. Run it again with 'stage --debug …' and report what that shows.\n"
-    )
-    return ExitCode.FAILED
-
-
-def _was_interrupted(end: BaseException) -> bool:
-    """Tell whether Ctrl-C is behind the end of the program; Typer makes a silent exit of it."""
-    cause = end.__cause__ or end.__context__
-    return cause is not None and (isinstance(cause, KeyboardInterrupt) or _was_interrupted(cause))
-
-
 def _check_text(arguments: list[str]) -> None:
     """Refuse bytes that are no text: they could be written into no file of ours."""
     for word in arguments:
@@ -216,80 +178,15 @@ def run_command(arguments: list[str] | None = None) -> int:
         Its exit code.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    try:
+
+    def act() -> None:
         _check_text(given)
         with command_line(given), verbosity_kept():
             _program_for(given)(args=given, prog_name="stage")
-        sys.stdout.flush()
-    except SystemExit as end:
-        if _was_interrupted(end):
-            sys.stderr.write("stage: interrupted\n")
-        return (
-            end.code if isinstance(end.code, int) else ExitCode.DONE if end.code is None else ExitCode.FAILED
-        )
-    except KeyboardInterrupt:
-        sys.stderr.write("stage: interrupted\n")
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough. What Python would still flush at exit goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
-    except Exception as error:  # noqa: BLE001 - the last place where one can be worded for a person
-        if _debug:
-            traceback.print_exc()
-        return _report(error)
-    return ExitCode.DONE
 
-
-def _keep_answers_apart() -> None:
-    """Write answers to a copy of standard output, and let what others write to the descriptor go to standard error.
-
-    A task in this process (-j 0) may call libraries that know nothing of ``sys.stdout``, and keep what they write in
-    buffers of their own until the very end: so it is never put back.
-    """
-    try:
-        answers = os.dup(1)
-        os.dup2(2, 1)
-    except OSError:  # one of the two is closed
-        return
-    sys.stdout = open(  # noqa: PTH123, SIM115 - lives as long as the process
-        answers,
-        "w",
-        encoding=sys.stdout.encoding,
-        errors=sys.stdout.errors,
-        buffering=1 if os.isatty(answers) else -1,
-    )
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _again_if_lost(lost: sys.UnraisableHookArgs) -> None:
-    """Ask once more for an end that came where Python lets nothing through, as in a finalizer, and says so at length."""
-    if isinstance(lost.exc_value, KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-    else:
-        sys.__unraisablehook__(lost)
-
-
-def _set_signals(handler: Callable[[int, object], None] | signal.Handlers) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
+    return code_of(act, is_debug=lambda: _debug)
 
 
 def run() -> None:
     """Run the process's command line and exit."""
-    _keep_answers_apart()
-    sys.unraisablehook = _again_if_lost
-    try:
-        # From here on there may be something to unwind, so that both signals are exceptions.
-        _set_signals(_interrupt)
-        code = run_command()
-    except KeyboardInterrupt:  # while another one, or an error, was being worded
-        sys.stderr.write("stage: interrupted\n")
-        code = ExitCode.INTERRUPTED
-    # All is done: an end of the process that is asked for now comes anyway.
-    _set_signals(signal.SIG_IGN)
-    sys.exit(code)
+    run_process(run_command)

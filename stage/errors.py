@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.errors import StageError
+from registry.errors import ConflictError, StageError
 
-__all__ = ["ExecutionError", "QuantumFailed", "UpstreamFailed"]
+__all__ = ["ExecutionError", "QuantumFailed", "SupersededError", "UpstreamFailed"]
 
 
 class ExecutionError(StageError):
@@ -19,6 +19,12 @@ class QuantumFailed(ExecutionError):  # noqa: N818 - an outcome's name, used as 
     """A task raised, or its worker died."""
 
     default_code = "quantum-failed"
+
+
+class SupersededError(ConflictError):
+    """A job has been started again, and what this start of it would still write counts for nothing."""
+
+    default_code = "job-superseded"
 
 
 class UpstreamFailed(ExecutionError):  # noqa: N818 - an outcome's name, used as such in records

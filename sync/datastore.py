@@ -163,6 +163,9 @@ class Datastore(Protocol):
             Whether it could.
         """
 
+    def guard(self) -> None:
+        """Raise if this process may no longer write here: what is done past the datastore asks this first."""
+
     def predict(self, stem: str, storage_class: str) -> str:
         """Return the path that `put` would give.
 

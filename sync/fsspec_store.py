@@ -179,6 +179,9 @@ class FsspecDatastore:
         """
         return self.exists(uri)
 
+    def guard(self) -> None:
+        """Raise if this process may no longer write here; see `sync.datastore.Datastore.guard`."""
+
     def predict(self, stem: str, storage_class: str) -> str:
         """Return the path that `put` would give.
 

@@ -125,6 +125,13 @@ def _die_first(path: str) -> None:
         _die("")
 
 
+def _slow_first(path: str) -> None:
+    """Take long the first time."""
+    if not Path(path).exists():
+        Path(path).touch()
+        time.sleep(30)
+
+
 def _hungry(argument: str) -> None:
     """Take memory, and fail as a task does that hides why (``bytes``)."""
     try:
@@ -167,6 +174,7 @@ BEHAVIOURS: dict[str, Callable[[str], Any]] = {
     "flood": lambda n: [print("x" * 60) for _ in range(int(n))],
     "fd": lambda _: os.write(1, b"from a library\n"),
     "needs": _wait_for,
+    "slow-first": _slow_first,
     "interrupt": _interrupt,
     "memory": lambda n: bytearray(int(n)),
     "hungry": _hungry,

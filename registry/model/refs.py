@@ -12,12 +12,15 @@ import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from registry.model.data_id import DataId
-from registry.model.dataset_type import DatasetType
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from registry.model.data_id import DataId
+    from registry.model.dataset_type import DatasetType
 
 __all__ = [
     "DatasetRef", "derived_id", "derived_ids", "derived_ordinals", "id_numbers", "id_text", "new_id", "new_ids", "parse_id",

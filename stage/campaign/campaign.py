@@ -296,28 +296,33 @@ class Campaign(CampaignCarried):
         with self._changing("run", edits) as change:
             return running.run_campaign(change, options)
 
-    def merge(self, *records: str) -> RunReport:
+    def merge(self, *records: str, run: str | None = None, finish: bool | None = None) -> RunReport:
         """Bring the records of jobs into staging.
 
         Parameters
         ----------
         *records : str
             Record files, all of one run.
+        run : str, optional
+            Instead of these: all that the jobs of a submission have recorded so far. Of such a run, what cannot be merged
+            is left out and named.
+        finish : bool, optional
+            Whether a run that is complete ends; it does by default.
 
         Returns
         -------
         RunReport
-            What became of that run.
+            What became of that run; ``refused`` names what was left out.
 
         Raises
         ------
         StageError
-            If a record is damaged, of another graph, or names an output that is not there; nothing has changed.
+            If one of `records` is damaged, of another graph, or names an output that is not there; nothing has changed.
         """
-        from stage.campaign.jobs import merge_campaign
+        from stage.campaign.merging import merge_campaign
 
         with self._changing("merge", {}) as change:
-            return merge_campaign(change, records)
+            return merge_campaign(change, records, run, finish=finish)
 
     # -- upstream -------------------------------------------------------------------------------------------
 
@@ -337,6 +342,7 @@ class Campaign(CampaignCarried):
         register_dataset_types: bool = False,
         only_complete: bool = False,
         strict_inputs: bool = False,
+        replace_run: bool = False,
         on_conflict: Sequence[str] = (),
         artifacts: str = "auto",
         abort: bool = False,
@@ -361,11 +367,12 @@ class Campaign(CampaignCarried):
             Leave out runs in which a quantum failed or is missing.
         strict_inputs : bool, optional
             Refuse the push where upstream will not have an input that was used.
+        replace_run : bool, optional
+            Let the newest run take the place of the campaign's run that is first in the chain.
         on_conflict : sequence of str, optional
             ``KIND=fail`` or ``KIND=skip``: what becomes of conflicts of a kind; by default any refuses the push.
         artifacts : {"auto", "link", "copy"}, optional
-            How files get upstream. By default what lies in upstream's storage already stays there (``outputs_in``), files
-            on one file system are linked, and others copied.
+            How files get upstream; by default what lies there (``outputs_in``) stays, others are linked, else copied.
         abort : bool, optional
             Give up pushes that were broken off instead, and remove what they left upstream.
 
@@ -382,7 +389,7 @@ class Campaign(CampaignCarried):
         options: dict[str, Any] = {
             "chain": chain, "dataset_type": dataset_type, "where": where, "only_complete": only_complete,
             "register_dataset_types": register_dataset_types, "strict_inputs": strict_inputs, "on_conflict": on_conflict,
-            "artifacts": artifacts,
+            "replace_run": replace_run, "artifacts": artifacts,
         }  # fmt: skip
         if abort:
             return abandoning.abort_push(self.layout, self.state, runs, options, dry_run=dry_run)

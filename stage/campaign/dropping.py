@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from registry.errors import ConflictError, NotFoundError, UsageError
 from registry.model.collections import CollectionType
+from stage.campaign.driven import refuse_driven
 from stage.campaign.drop_report import CleanReport, DropMode, DropReport
 from stage.campaign.forgetting import forget_runs
 from stage.campaign.outputs import given_runs
@@ -66,9 +67,13 @@ def plan_drop(layout: Layout, runs: Sequence[str], mode: DropMode) -> DropReport
         If one of them is not in staging.
     ConflictError
         If one was pushed, or other collections hold datasets of it, and it was to be removed.
+    BusyError
+        If jobs execute one, and it was to be removed.
     """
     if not runs:
         return DropReport((), mode)
+    if mode:
+        refuse_driven(layout, runs)
     with open_staging(layout) as staging:
         with staging.registry.read() as snapshot:
             there = {c.name for c in snapshot.collections(types=[CollectionType.RUN])}

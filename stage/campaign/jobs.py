@@ -1,27 +1,22 @@
-"""Jobs: quanta executed from a graph file with no database, and their records brought into staging."""
+"""Jobs: quanta executed from a graph file with no database."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import UsageError
-from stage.campaign.layout import Layout
 from stage.campaign.outputs import outputs_of, refuse_given_run
-from stage.campaign.reports import RunReport
-from stage.campaign.state import load_state
 from stage.execution.allowance import Allowance
 from stage.execution.kept import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
-    from stage.campaign.change import Change
     from stage.execution.progress import ProgressEvent, RunSummary
     from stage.graph.file.reader import GraphFile
 
-__all__ = ["datastore_of", "exec_graph", "merge_campaign", "open_run_graph", "parse_quanta"]
+__all__ = ["datastore_of", "exec_graph", "job_quanta", "open_run_graph", "parse_quanta"]
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?\Z")
 
@@ -82,6 +77,9 @@ def datastore_of(graph_uri: str, run: str) -> str:
     UsageError
         If it does not lie in one.
     """
+    from stage.campaign.layout import Layout
+    from stage.campaign.state import load_state
+
     folder = Path(graph_uri).absolute().parent
     root = folder.parents[run.count("/") + 1] if run and len(folder.parents) > run.count("/") + 1 else None
     if "://" in graph_uri or root is None or folder != Layout(root).submit(run):
@@ -124,11 +122,51 @@ def open_run_graph(graph: str) -> GraphFile:
     return opened
 
 
+def job_quanta(workflow: str, job: str) -> tuple[str, list[int]]:
+    """Look up one job of a submission.
+
+    Parameters
+    ----------
+    workflow : str
+        The file of its jobs.
+    job : str
+        Number or name.
+
+    Returns
+    -------
+    name : str
+        The job's.
+    quanta : list of int
+        Its quanta, in the order in which they are run.
+
+    Raises
+    ------
+    UsageError
+        If one of the two is missing.
+    NotFoundError
+        If there is no such job.
+    """
+    if not (workflow and job):
+        raise UsageError(
+            "a job is one of a submission: both have to be said",
+            code="bad-quanta",
+            hint="As --workflow submit/RUN/workflow.jobs --job 17.",
+        )
+    from stage.batch.workflow.file import find_job, read_job
+
+    number = int(job) if job.isdecimal() else find_job(workflow, job)
+    _, name, quanta = read_job(workflow, number)
+    return name, quanta
+
+
 def exec_graph(
     graph: str,
     *,
     quanta: str = "",
     quantum: Sequence[str] = (),
+    workflow: str = "",
+    job: str = "",
+    attempt: int | None = None,
     record: str,
     datastore: str | None = None,
     processes: int = 0,
@@ -152,6 +190,12 @@ def exec_graph(
         Which, see `parse_quanta`; all by default.
     quantum : sequence of str, optional
         Which, by name in place of numbers: see `stage.campaign.by_hand.named_quanta`.
+    workflow : str, optional
+        The jobs of a submission, ``workflow.jobs``: then `job` says which quanta.
+    job : str, optional
+        Number or name of one of them.
+    attempt : int, optional
+        How often the job was tried before. Of attempts that run at a time the last counts, and others overwrite nothing.
     record : str
         Where to write what became of them.
     datastore : str, optional
@@ -167,7 +211,8 @@ def exec_graph(
     log_limit : int, optional
         Bytes that are kept of the log of each quantum, from its beginning and its end; 0 keeps all.
     memory : int, optional
-        Memory for all quanta that run at a time, in megabytes; by default what the machine has.
+        Memory for all quanta that run at a time, in megabytes; by default what the machine has. Without worker
+        processes, what this one may have while a quantum runs.
     memory_multiplier : float, optional
         By how much more memory a quantum gets after it died for want of some.
     memory_max : int, optional
@@ -187,20 +232,26 @@ def exec_graph(
     StageError
         If the graph cannot be read, has no RUN, or the record cannot be written.
     """
-    from stage.campaign.by_hand import named_quanta
     from stage.execution.job import execute_job
 
     opened = open_run_graph(graph)
     run = opened.header.output_run
-    if quanta and quantum:
+    if bool(quanta) + bool(quantum) + bool(workflow or job) > 1:
         raise UsageError(
             "which quanta are to be executed is said twice",
             code="bad-quanta",
-            hint="By number, --quanta 0,3,7-12 or all; or by name, --quantum LABEL:DIMENSION=VALUE.",
+            hint="By number, --quanta 0,3,7-12 or all; by name, --quantum LABEL:DIMENSION=VALUE; "
+            "or as a job, --workflow FILE --job NUMBER.",
         )
-    ordinals = (
-        named_quanta(graph, quantum) if quantum else parse_quanta(quanta or "all", opened.layout.n_quanta)
-    )
+    name = ""
+    if workflow or job:
+        name, ordinals = job_quanta(workflow, job)
+    elif quantum:
+        from stage.campaign.by_hand import named_quanta
+
+        ordinals = named_quanta(graph, quantum)
+    else:
+        ordinals = parse_quanta(quanta or "all", opened.layout.n_quanta)
     outputs = datastore or datastore_of(graph, run)
     refuse_given_run(outputs, run)
     return execute_job(
@@ -209,6 +260,8 @@ def exec_graph(
         record,
         outputs,
         processes=processes,
+        job=name,
+        attempt=attempt,
         force=force,
         timeout_s=timeout,
         retries=retries,
@@ -216,60 +269,4 @@ def exec_graph(
         allowance=Allowance(memory, memory_multiplier, memory_max),
         wrap=wrap,
         on_progress=on_progress,
-    )
-
-
-def merge_campaign(change: Change, records: Sequence[str]) -> RunReport:
-    """Bring the records of jobs into a campaign's staging.
-
-    Parameters
-    ----------
-    change : Change
-        The change that is being made.
-    records : sequence of str
-        Record files, all of one run.
-
-    Returns
-    -------
-    RunReport
-        What became of that run.
-
-    Raises
-    ------
-    UsageError
-        If they are of several runs, or of none of the campaign's.
-    """
-    from stage.campaign.ephemeral import remove_merged
-    from stage.campaign.repositories import open_staging
-    from stage.campaign.run_options import RunOptions
-    from stage.campaign.running import report_run
-    from stage.campaign.steps import run_graphs
-    from stage.execution.merge import merge_records
-    from stage.execution.record_file import RecordFile
-    from stage.graph.file.reader import GraphFile
-
-    files = [RecordFile.load(uri) for uri in records]
-    runs = {file.run for file in files}
-    known = change.state.collections.runs
-    if len(runs) != 1 or not runs <= set(known):
-        raise UsageError(
-            f"the records are of {', '.join(sorted(runs)) or 'no run'}; the campaign has {', '.join(known) or 'no runs'}",
-            code="bad-records",
-            hint="Merge the records of one of its runs at a time.",
-        )
-    (run,) = runs
-    graphs = [
-        GraphFile.open(str(path)) for path in run_graphs(change.layout, run) or [change.layout.run_graph(run)]
-    ]
-    # Records of one merge are of one step: whichever graph they name, the others are refused.
-    graph = next((g for g in graphs if g.header.id == files[0].graph_id), graphs[0]).load()
-    with open_staging(change.layout, writable=True) as staging:
-        merged = merge_records(staging, graph, records)
-        removed, notes = remove_merged(staging, graph, RunOptions())
-    return replace(
-        report_run(change, run, finish=None),
-        executed=merged.n_merged,
-        notes=notes,
-        removed=removed.n,
-        removed_bytes=removed.size_bytes,
     )

@@ -80,6 +80,8 @@ class RunReport(Document):
         Number of ephemeral files that went, and their bytes.
     until : str
         The task or step after which it was stopped, as asked; empty otherwise.
+    refused : mapping of str to str
+        Record files of jobs, and quanta in them, that were not merged, and why.
     """
 
     run: str
@@ -96,6 +98,7 @@ class RunReport(Document):
     removed: int = 0
     removed_bytes: int = 0
     until: str = ""
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

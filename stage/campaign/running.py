@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stage.campaign.deciding import decide_run
+from stage.campaign.driven import refuse_driven
 from stage.campaign.drop_report import DropReport
 from stage.campaign.dropping import execute_drop
 from stage.campaign.ephemeral import PUSH_FIRST, choose_ephemeral, may_remove
@@ -94,6 +95,8 @@ def run_campaign(change: Change, options: RunOptions) -> RunReport:
 
     began = time.monotonic()
     options.check_execution()
+    if not (options.new_run or options.stack.replace or options.stack.restart):
+        refuse_driven(change.layout, change.state.collections.runs[:1])
     prepared = prepare_campaign(change, options)
     told = RunReport(
         prepared.name, {}, skipped=prepared.skipped, notes=prepared.notes, dropped=prepared.dropped

@@ -32,13 +32,15 @@ class Allowance:
     multiplier: float = 1.0
     maximum_mb: int | None = None
 
-    def check(self, processes: int) -> None:
+    def check(self, processes: int, *, may_hold_itself: bool = False) -> None:
         """Refuse what makes no sense, or cannot be kept.
 
         Parameters
         ----------
         processes : int
             Number of worker processes.
+        may_hold_itself : bool, optional
+            Whether a process without workers may be held to an amount of memory: one that does nothing but run quanta.
 
         Raises
         ------
@@ -62,7 +64,7 @@ class Allowance:
                 code="bad-limit",
                 hint="Say by how much: --memory-multiplier 2.",
             )
-        if not processes:
+        if not processes and not (may_hold_itself and self.multiplier == 1):
             raise UsageError(
                 "quanta that run in this process cannot be held to an amount of memory",
                 code="bad-limit",
@@ -87,7 +89,9 @@ class Allowance:
         return _RETRIES if self.multiplier > 1 else 0
 
 
-def check_resources(processes: int, allowance: Allowance, wrap: str) -> None:
+def check_resources(
+    processes: int, allowance: Allowance, wrap: str, *, may_hold_itself: bool = False
+) -> None:
     """Refuse what is asked of worker processes and makes no sense, or needs some where there are none.
 
     Parameters
@@ -98,13 +102,15 @@ def check_resources(processes: int, allowance: Allowance, wrap: str) -> None:
         How much memory quanta may have.
     wrap : str
         Command in which workers are started.
+    may_hold_itself : bool, optional
+        As for `Allowance.check`.
 
     Raises
     ------
     UsageError
         If something of it cannot be done.
     """
-    allowance.check(processes)
+    allowance.check(processes, may_hold_itself=may_hold_itself)
     check_wrap(wrap)
     if wrap and not processes:
         raise UsageError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from registry.errors import IntegrityError, NotFoundError, StageError
 from registry.model.digest import digest_bytes
+from registry.model.records import Artifact
 from registry.model.refs import id_text
 from stage.execution.outcome import QuantumOutcome, StoredArtifact
 from stage.pipeline.node import METADATA
@@ -23,6 +24,7 @@ __all__ = [
     "Earlier",
     "find_earlier",
     "has_all",
+    "is_as_recorded",
     "iso_text",
     "let_go",
     "put_back",
@@ -175,6 +177,28 @@ def has_all(outcome: QuantumOutcome, store: Datastore) -> bool:
     return all(_size(store, a.uri) == a.size for a in outcome.artifacts)
 
 
+def is_as_recorded(store: Datastore, artifact: StoredArtifact) -> bool:
+    """Tell whether a file is there with the bytes that were recorded.
+
+    Parameters
+    ----------
+    store : Datastore
+        Where it is.
+    artifact : StoredArtifact
+        Its record.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
+    try:
+        store.verify(Artifact(*artifact[1:]))
+    except (NotFoundError, IntegrityError):
+        return False
+    return True
+
+
 def _size(store: Datastore, uri: str) -> int:
     try:
         return store.size(uri)
@@ -283,6 +307,7 @@ def _aside(uri: str) -> str:
 
 
 def _second_name(store: Datastore, source: str, target: str) -> None:
+    store.guard()
     source, target = store.locate(source), store.locate(target)
     try:
         files.link(source, target)

@@ -19,6 +19,7 @@ from registry.model.records import QuantumStatus
 from stage.execution.earlier import read_earlier
 from stage.execution.merge import MergeResult, check_graph, merge_outcomes, rank
 from stage.execution.record_file import load_all
+from stage.execution.starts import STARTED_AGAIN, newest_of
 from stage.pipeline.node import METADATA
 from sync.filesystem import files
 from sync.filesystem.listing import sizes_below
@@ -89,7 +90,8 @@ def load_records(graph: QuantumGraph, place: str) -> list[QuantumOutcome]:
     """
     uris = [place]
     if not place.endswith(_RECORDS):
-        uris = [files.join(place, name) for name in files.list_files(place) if name.endswith(_RECORDS)]
+        names = [n for n in files.list_files(place) if n.partition(STARTED_AGAIN)[0].endswith(_RECORDS)]
+        uris = [files.join(place, name) for name in newest_of(names)]
     found = load_all(uris)
     # The one that is named has to be of this graph; in a directory others of the same run may lie.
     mine = found if uris == [place] else [(uri, r) for uri, r in found if r.graph_id == graph.id]

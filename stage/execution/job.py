@@ -6,34 +6,39 @@ make it is complete (its metadata is where the graph planned it); otherwise the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from registry.errors import IntegrityError, NotFoundError, SchemaVersionError
 from registry.model.records import QuantumStatus
 from stage.execution.allowance import Allowance, check_resources
 from stage.execution.earlier import find_earlier, has_all
 from stage.execution.executor import Executor, Interrupt, Work
 from stage.execution.kept import DEFAULT_LIMIT
-from stage.execution.late import Late
-from stage.execution.needs import Needs
 from stage.execution.progress import ProgressEvent, RunSummary, Tally
 from stage.execution.record_file import RecordFile
+from stage.execution.record_writer import RecordWriter
 from stage.execution.serial import SerialExecutor
 from stage.execution.settings import RunnerSettings, check_limits
 from stage.execution.worker import QuantumRunner
+from sync.job_store import Intermediates
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from stage.execution.needs import Needs
     from stage.execution.outcome import QuantumOutcome
     from stage.graph.file.reader import GraphFile
+    from stage.graph.quantum import Quantum
     from sync.filesystem.files import Uri
+    from sync.input_store import InputStore
 
 __all__ = ["execute_job"]
+
+_FEW = 4096
+"""Up to so many quanta are kept in memory once they are read."""
 
 
 def execute_job(
@@ -44,7 +49,7 @@ def execute_job(
     *,
     processes: int = 0,
     job: str = "",
-    attempt: int = 0,
+    attempt: int | None = None,
     task_path: Sequence[str] = (),
     logs_dir: str = "",
     log_level: str = "INFO",
@@ -65,7 +70,7 @@ def execute_job(
     ordinals : sequence of int
         Which quanta.
     record_uri : str or path
-        Where the record file is to be, for `stage.execution.merge.merge_records`.
+        Where the record file is to be, for `stage.execution.merge.merge_records`; each job has one of its own.
     datastore_root : str
         Root of the datastore that takes the outputs, and has those of other jobs.
     processes : int, optional
@@ -73,7 +78,7 @@ def execute_job(
     job : str, optional
         What the job is called.
     attempt : int, optional
-        How often the job was tried before.
+        How often the job was tried before, as whoever starts it counts; by default nobody does.
     task_path : sequence of str, optional
         Directories of user modules, besides those that the graph names.
     logs_dir : str, optional
@@ -91,7 +96,8 @@ def execute_job(
     force : bool, optional
         Whether to run quanta that are complete, and replace what they made.
     allowance : Allowance, optional
-        How much memory quanta may have that ask for some, and how it grows from attempt to attempt.
+        How much memory quanta may have that ask for some, and how it grows from attempt to attempt; in this process,
+        how much each may have.
     wrap : str, optional
         Command in which worker processes are started, with ``{command}`` for theirs.
 
@@ -108,6 +114,11 @@ def execute_job(
         If workers cannot be started.
     UsageError
         If a limit makes no sense, or a quantum asks for more memory than there is.
+    SupersededError
+        If a later attempt at the job has begun, or begins meanwhile. What this one recorded until then stays in a file
+        that nobody merges, and of the other's files none was touched.
+    ConflictError
+        If the record file is another job's.
     StorageError
         If the record file cannot be written.
 
@@ -116,10 +127,12 @@ def execute_job(
     A quantum that is complete, by the record file or by what is in the datastore, and of which all is there, is not
     run again but recorded as it is. One of which something is missing is run again, and may not change what is there.
     Where the record file is there already, and of the same graph, what it says of other quanta and attempts stays.
+    Each quantum is in the record as soon as it has ended. What quanta hand each other stays in memory where they run in
+    this process (`sync.job_store.Intermediates`).
     """
     retries = allowance.retries(retries)
     check_limits(processes, timeout_s, retries)
-    check_resources(processes, allowance, wrap)
+    check_resources(processes, allowance, wrap, may_hold_itself=True)
     settings = RunnerSettings(
         graph_uri,
         datastore_root,
@@ -134,24 +147,22 @@ def execute_job(
     runner = QuantumRunner(settings)
     graph = runner.file
     chosen = sorted({int(o) for o in ordinals})
-    indptr, indices = _dependencies(graph, chosen)
-    record = RecordFile(graph.header.id, graph.header.output_run, job, ())
-    before = _recorded(record, record_uri)
-    done, tried = _look_back(runner, chosen, before)
+    quanta = _Quanta(graph, chosen)
+    links = _links(quanta)
+    record = RecordWriter(RecordFile(graph.header.id, graph.header.output_run, job, ()), record_uri, attempt)
+    runner.fence(record.fence, Intermediates(links.readers) if not processes and links.readers else None)
+    done, tried = _look_back(runner, quanta, record.before)
     if force:
         tried |= {place: outcome.attempt + 1 for place, outcome in done.items()}
         done = {}
     complete = np.zeros(len(chosen), dtype=np.bool_)
     complete[list(done)] = True
-    late = Late(graph, chosen, runner.store, task_path)
-    needs = Needs.of(graph, chosen, complete, processes, allowance, late=late)
-    executor: Executor = SerialExecutor(runner)
+    needs: Needs | None = None
+    executor: Executor = SerialExecutor(runner, memory_mb=0 if processes else allowance.memory_mb or 0)
     if processes > 0:
-        # Most jobs run in one process, and start-up is most of what a small one costs.
-        from stage.execution.pool import ProcessPool
-        from stage.execution.time_limits import TimeLimits
-
-        executor = ProcessPool(settings, processes, limits=TimeLimits(graph, timeout_s))
+        executor, needs = _pool(
+            runner, chosen, complete=complete, processes=processes, allowance=allowance, timeout_s=timeout_s
+        )
 
     def place_of(ordinal: int) -> int:
         return graph.layout.locate_quantum(ordinal)[0]
@@ -167,51 +178,72 @@ def execute_job(
         place_of=place_of,
         on_progress=on_progress,
     )
-    outcomes: list[QuantumOutcome] = list(done.values())
 
     def take(outcome: QuantumOutcome) -> None:
         tally.add(outcome)
-        outcomes.append(outcome)
+        record.add(outcome)
+        links.release(outcome.ordinal, runner.store)
+        record.fence.check()
 
     work = Work(
-        indptr,
-        indices,
+        links.indptr,
+        links.indices,
         take,
         ordinals=chosen,
         complete=complete,
         absent={place: outcome.absent for place, outcome in done.items()},
-        attempts={place: max(attempt, tried.get(place, 0)) for place in range(len(chosen))},
+        attempts={place: max(attempt or 0, tried.get(place, 0)) for place in range(len(chosen))},
         task_of=place_of,
         describe=describe,
         on_tick=tally.tick,
         retries=retries,
-        on_retry=outcomes.append,
+        on_retry=record.add,
         needs=needs,
     )
     try:
+        for outcome in done.values():
+            record.add(outcome)
         with Interrupt() as interrupt:
             ended = executor.execute(work, interrupt)
     finally:
         # Whatever ends the job, what it has done is not to be done again.
-        new = {(o.ordinal, o.attempt) for o in outcomes}
-        kept = (o for o in before if (o.ordinal, o.attempt) not in new)
-        replace(record, outcomes=(*kept, *outcomes)).save(record_uri)
+        record.end()
     tally.tick(work.scheduler, is_last=True)
     counts = {label: c for label, c in tally.counts().items() if c.total}
-    return RunSummary(record.run, counts, tally.failures, not ended, tally.elapsed_s)
+    return RunSummary(
+        graph.header.output_run,
+        counts,
+        tally.failures,
+        not ended,
+        tally.elapsed_s,
+        n_out_of_memory=tally.n_out_of_memory,
+    )
 
 
-def _recorded(record: RecordFile, uri: Uri) -> tuple[QuantumOutcome, ...]:
-    """Return what a record file of the same graph says already; any other is replaced."""
-    try:
-        found = RecordFile.load(uri)
-    except (NotFoundError, IntegrityError, SchemaVersionError):
-        return ()
-    return found.outcomes if found.graph_id == record.graph_id else ()
+def _pool(
+    runner: QuantumRunner,
+    ordinals: Sequence[int],
+    *,
+    complete: npt.NDArray[np.bool_],
+    processes: int,
+    allowance: Allowance,
+    timeout_s: float | None,
+) -> tuple[Executor, Needs | None]:
+    """Make worker processes, and find out what quanta need of the machine."""
+    # Most jobs run in one process, and start-up is most of what a small one costs.
+    from stage.execution.late import Late
+    from stage.execution.needs import Needs
+    from stage.execution.pool import ProcessPool
+    from stage.execution.time_limits import TimeLimits
+
+    graph = runner.file
+    late = Late(graph, ordinals, runner.store, runner.settings.task_path)
+    needs = Needs.of(graph, ordinals, complete, processes, allowance, late=late)
+    return ProcessPool(runner.settings, processes, limits=TimeLimits(graph, timeout_s)), needs
 
 
 def _look_back(
-    runner: QuantumRunner, chosen: Sequence[int], recorded: Sequence[QuantumOutcome]
+    runner: QuantumRunner, quanta: _Quanta, recorded: Sequence[QuantumOutcome]
 ) -> tuple[dict[int, QuantumOutcome], dict[int, int]]:
     """Find the quanta that are complete with all they made, and the next attempt at others that were tried."""
     by_ordinal: dict[int, list[QuantumOutcome]] = {}
@@ -219,7 +251,7 @@ def _look_back(
         by_ordinal.setdefault(outcome.ordinal, []).append(outcome)
     done: dict[int, QuantumOutcome] = {}
     tried: dict[int, int] = {}
-    for place, quantum in enumerate(runner.graph.quanta(chosen)):
+    for place, quantum in enumerate(quanta):
         known = [o for o in by_ordinal.get(quantum.ordinal, ()) if o.status != QuantumStatus.BLOCKED]
         whole = [o for o in known if o.is_complete and has_all(o, runner.store)]
         earlier = None if whole else find_earlier(quantum, runner.store)
@@ -233,15 +265,55 @@ def _look_back(
     return done, tried
 
 
-def _dependencies(
-    graph: GraphFile, ordinals: Sequence[int]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the dependencies among some quanta, in places within `ordinals`, as compressed rows."""
+class _Quanta:
+    """The quanta of a job, read once where they are few."""
+
+    def __init__(self, graph: GraphFile, ordinals: Sequence[int]) -> None:
+        self._graph, self._ordinals = graph, ordinals
+        self._held = list(graph.quanta(ordinals)) if len(ordinals) <= _FEW else None
+
+    def __iter__(self) -> Iterator[Quantum]:
+        return iter(self._held if self._held is not None else self._graph.quanta(self._ordinals))
+
+
+@dataclass
+class _Links:
+    """What the quanta of a job have to do with each other.
+
+    Parameters
+    ----------
+    indptr, indices : numpy.ndarray
+        For each the earlier ones that it depends on, in places within the job (compressed sparse rows).
+    readers : dict of str to int
+        For each file that one makes and others read, how many these are.
+    reads : dict of int to list of str
+        Ordinal to the files of that kind that it reads.
+    """
+
+    indptr: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int64]
+    readers: dict[str, int]
+    reads: dict[int, list[str]]
+
+    def release(self, ordinal: int, store: InputStore) -> None:
+        """Let go of what only a quantum that has ended was still to read."""
+        if self.reads and isinstance(kept := getattr(store, "intermediates", None), Intermediates):
+            for uri in self.reads.get(ordinal, ()):
+                kept.was_read(uri)
+
+
+def _links(quanta: _Quanta) -> _Links:
     maker: dict[int, int] = {}
     rows: list[list[int]] = []
-    for place, quantum in enumerate(graph.quanta(ordinals)):
-        inputs = (d.ordinal for refs in quantum.inputs.values() for d in refs)
-        rows.append(sorted({maker[d] for d in inputs if d in maker}))
+    readers: dict[str, int] = {}
+    reads: dict[int, list[str]] = {}
+    for place, quantum in enumerate(quanta):
+        found = [d for refs in quantum.inputs.values() for d in refs if d.ordinal in maker]
+        rows.append(sorted({maker[d.ordinal] for d in found}))
+        if uris := list(dict.fromkeys(str(d.uri) for d in found)):
+            reads[quantum.ordinal] = uris
+            for uri in uris:
+                readers[uri] = readers.get(uri, 0) + 1
         maker.update({d.ordinal: place for refs in quantum.outputs.values() for d in refs})
     indptr = np.concatenate(([0], np.cumsum([len(r) for r in rows]))).astype(np.int64)
-    return indptr, np.array([p for r in rows for p in r], dtype=np.int64)
+    return _Links(indptr, np.array([p for r in rows for p in r], dtype=np.int64), readers, reads)

@@ -46,7 +46,7 @@ def memory_of_attempt(
     Returns
     -------
     int or None
-        Megabytes, rounded up; None if an attempt before it had the maximum.
+        Whole megabytes, as the field's batch service reckons them; None if an attempt before it had the maximum.
     """
     if multiplier <= 1:
         return first_mb
@@ -59,8 +59,7 @@ def memory_of_attempt(
 
 def _grown(first_mb: int, n: int, multiplier: float) -> int:
     try:
-        exact = first_mb * multiplier**n
-        return int(exact) + (exact > int(exact))
+        return int(first_mb * multiplier**n)
     except OverflowError:
         return sys.maxsize
 

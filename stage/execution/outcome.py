@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from registry.errors import IntegrityError
@@ -33,6 +35,10 @@ class StoredArtifact(NamedTuple):
     size: int
     checksum: str
     formatter: str
+
+
+# As `StoredArtifact._make`, without a frame of Python for each of what may be millions.
+_new_artifact: Callable[[Iterable[Any]], StoredArtifact] = partial(tuple.__new__, StoredArtifact)
 
 
 class QuantumOutcome(NamedTuple):
@@ -115,7 +121,7 @@ class QuantumOutcome(NamedTuple):
             Equal to the first.
         """
         head, (artifacts, read, absent, root, *last) = values[:9], values[9:]
-        made = tuple(map(StoredArtifact._make, artifacts))
+        made = tuple(map(_new_artifact, artifacts))
         return cls._make((*head, made, tuple(read), tuple(absent), root, *(last or (False,))))
 
     def to_json(self) -> str:
@@ -155,18 +161,19 @@ class QuantumOutcome(NamedTuple):
         return outcome
 
 
-_TEXTS = ("status", "host", "message")
-_NUMBERS = ("ordinal", "attempt", "started_ns", "finished_ns", "cpu_ns", "peak_bytes", "root")
+_HEAD = (int, str, int, int, int, int, int, str, str)
+_ARTIFACT = (int, str, int, str, str)
+_ONLY_INT = frozenset({int})
 
 
 def _check(outcome: QuantumOutcome) -> None:
     """Raise TypeError unless each value of an outcome from a file is of its type."""
     good = (
-        all(isinstance(getattr(outcome, name), str) for name in _TEXTS)
-        and all(type(getattr(outcome, name)) is int for name in _NUMBERS)
-        and all(type(value) is int for value in (*outcome.read, *outcome.absent))
-        and all(tuple(map(type, a)) == (int, str, int, str, str) for a in outcome.artifacts)
+        tuple(map(type, outcome[:9])) == _HEAD
+        and type(outcome.root) is int
         and type(outcome.out_of_memory) is bool
+        and _ONLY_INT.issuperset(map(type, outcome.read))
+        and _ONLY_INT.issuperset(map(type, outcome.absent))
     )
-    if not good:
+    if not good or any(tuple(map(type, a)) != _ARTIFACT for a in outcome.artifacts):
         raise TypeError("a value is of another type")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +15,7 @@ from registry.model.digest import digest_bytes
 from registry.model.records import Artifact
 from stage.execution.limited import artifact_of, stem_of
 from stage.pipeline.importing import extend_path
+from stage.pipeline.installed import installed_packages
 from stage.pipeline.node import TaskNode
 from sync.storage import convert, formatter
 
@@ -42,33 +39,7 @@ def package_versions() -> dict[str, str]:
     dict of str to str
         Name to version, sorted by name.
     """
-    return {"python": platform.python_version(), **_installed(tuple((p, _changed(p)) for p in sys.path))}
-
-
-def _changed(folder: str) -> int:
-    """Return when something was last installed in a folder or removed from it."""
-    try:
-        return os.stat(folder or ".").st_mtime_ns  # noqa: PTH116 - many, and most of them are not there
-    except OSError:
-        return 0
-
-
-@lru_cache(maxsize=1)
-def _installed(_where: tuple[tuple[str, int], ...]) -> dict[str, str]:
-    """Look through all that is installed: once for the many runs of a session, as long as the folders stay as they are."""
-    found = {name: version for name, version in map(_name_and_version, metadata.distributions()) if name}
-    return dict(sorted(found.items(), key=lambda p: p[0].lower()))
-
-
-def _name_and_version(package: metadata.Distribution) -> tuple[str, str]:
-    """Read the two lines that are asked for: a whole document parsed for each package takes most of a short command."""
-    head = (package.read_text("METADATA") or package.read_text("PKG-INFO") or "").partition("\n\n")[0]
-    found: dict[str, str] = {}
-    for line in head.splitlines():
-        if line.startswith(("Name:", "Version:")):
-            key, _, value = line.partition(":")
-            found.setdefault(key, value.strip())
-    return (found["Name"], found["Version"]) if len(found) == 2 else (package.name, package.version)
+    return {"python": platform.python_version(), **installed_packages()}
 
 
 def config_differences(recorded: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -143,6 +143,8 @@ class RunSummary:
         Seconds that it took.
     removed : Removed
         Ephemeral files that went.
+    n_out_of_memory : int
+        How many of those that failed did so for want of memory.
     """
 
     run: str
@@ -151,6 +153,12 @@ class RunSummary:
     interrupted: bool = False
     elapsed_s: float = 0.0
     removed: Removed = Removed()
+    n_out_of_memory: int = 0
+
+    @property
+    def is_out_of_memory(self) -> bool:
+        """Whether some quanta failed, and each for want of memory: with more of it they may succeed."""
+        return 0 < self.n_out_of_memory == self.total.failed
 
     @property
     def total(self) -> TaskCounts:
@@ -204,6 +212,7 @@ class Tally:
         self._start = time.monotonic()
         self._last = 0.0
         self.failures: list[Failure] = []
+        self.n_out_of_memory = 0
 
     @property
     def elapsed_s(self) -> float:
@@ -220,6 +229,7 @@ class Tally:
         """
         self._counts[self._place_of(outcome.ordinal)][outcome.status] += 1
         if outcome.status == QuantumStatus.FAILED:
+            self.n_out_of_memory += outcome.out_of_memory
             self.failures.append(Failure(outcome.ordinal, self._describe(outcome.ordinal), outcome.message))
 
     def counts(self, scheduler: Scheduler | None = None) -> dict[str, TaskCounts]:

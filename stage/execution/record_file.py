@@ -1,8 +1,12 @@
 """Record files: what the quanta of one batch job came to, as the job leaves it for the merge.
 
 Lines of JSON: a header that names the graph, the run and the job; one line a quantum; a trailer with their number and a
-checksum of all bytes before it. Written aside and renamed, so a file under its name is whole. With a name that ends
-in ``.zst`` all of it is compressed.
+checksum of all bytes before it. With a name that ends in ``.zst`` all of it is compressed.
+
+A file that a job has ended is written aside and renamed. While it runs (`stage.execution.record_writer`) each quantum
+adds its line and another trailer, so that a job that is killed leaves a record of what it had done; of a line that was cut
+off by that nothing counts. A job that was started more than once has a file for each start
+(`stage.execution.starts`), and the last one is its record.
 """
 
 from __future__ import annotations
@@ -17,13 +21,15 @@ from typing import Any
 from registry.errors import IntegrityError, SchemaVersionError
 from registry.model.digest import digest_bytes
 from stage.execution.outcome import QuantumOutcome
+from stage.execution.starts import STARTED_AGAIN, newest
 from sync.filesystem import files
 
-__all__ = ["RecordFile"]
+__all__ = ["RecordFile", "load_all", "read_lines", "trailer"]
 
 _FORMAT = "stage-records"
 _VERSION = 1
 _MAX_BYTES = 1 << 31
+_TRAILER = b'{"count":'
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,10 @@ class RecordFile:
         Where it was written.
     created_ns : int
         When; UTC nanoseconds since 1970.
+    attempt : int
+        How often the job had been tried before, as it was told.
+    start : int
+        How often it had been started before, as its record files tell.
     """
 
     graph_id: bytes
@@ -52,6 +62,39 @@ class RecordFile:
     outcomes: tuple[QuantumOutcome, ...]
     host: str = ""
     created_ns: int = 0
+    attempt: int = 0
+    start: int = 0
+
+    def head(self) -> bytes:
+        """Return the first line.
+
+        Returns
+        -------
+        bytes
+            With its end.
+        """
+        header = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "graph": self.graph_id.hex(),
+            "run": self.run,
+            "job": self.job,
+            "host": self.host or platform.node(),
+            "created_ns": self.created_ns or time.time_ns(),
+            **({"attempt": self.attempt} if self.attempt else {}),
+            **({"start": self.start} if self.start else {}),
+        }
+        return _line(header)
+
+    def body(self) -> bytes:
+        """Return all lines but the trailer.
+
+        Returns
+        -------
+        bytes
+            The header and a line a quantum.
+        """
+        return b"".join([self.head(), *(o.to_json().encode() + b"\n" for o in self.outcomes)])
 
     def save(self, uri: files.Uri) -> None:
         """Write it, whole or not at all.
@@ -66,19 +109,9 @@ class RecordFile:
         StorageError
             If it cannot be written.
         """
-        header = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "graph": self.graph_id.hex(),
-            "run": self.run,
-            "job": self.job,
-            "host": self.host or platform.node(),
-            "created_ns": self.created_ns or time.time_ns(),
-        }
-        lines = [_line(header), *(o.to_json() for o in self.outcomes)]
-        body = ("\n".join(lines) + "\n").encode()
-        data = body + _line({"count": len(self.outcomes), "checksum": digest_bytes(body)}).encode() + b"\n"
-        if str(uri).endswith(".zst"):
+        body = self.body()
+        data = body + trailer(len(self.outcomes), digest_bytes(body))
+        if str(uri).partition(STARTED_AGAIN)[0].endswith(".zst"):
             import zstandard
 
             data = zstandard.ZstdCompressor().compress(data)
@@ -86,12 +119,12 @@ class RecordFile:
 
     @classmethod
     def load(cls, uri: files.Uri) -> RecordFile:
-        """Read one.
+        """Read the record of a job.
 
         Parameters
         ----------
         uri : str or path
-            Where it is.
+            Where it is; of a job that was started again, the file of its last start is read.
 
         Returns
         -------
@@ -107,22 +140,33 @@ class RecordFile:
         SchemaVersionError
             If its version is not known here.
         """
-        body, trailer = _split(_read(uri), uri)
-        first, *rest = body.decode(errors="replace").rstrip("\n").split("\n")
-        header = _document(first)
-        if header.get("format") != _FORMAT:
-            raise _refused(uri, "it is no record file")
-        if header.get("version") != _VERSION:
-            raise SchemaVersionError(
-                f"record file {uri} has version {header.get('version')}",
-                found=str(header.get("version")),
-                supported=str(_VERSION),
-                hint="Merge it with the version of stage that wrote it, or a newer one.",
-            )
-        if trailer.get("checksum") != digest_bytes(body) or trailer.get("count") != len(rest):
-            raise _refused(uri, "it was cut off or changed after it was written")
+        return cls.parse(uri, *read_lines(newest(uri)[0]))
+
+    @classmethod
+    def parse(cls, uri: files.Uri, header: dict[str, Any], lines: list[str]) -> RecordFile:
+        """Make one from what `read_lines` gave.
+
+        Parameters
+        ----------
+        uri : str or path
+            Where it was, for messages.
+        header : dict
+            The first line.
+        lines : list of str
+            One a quantum.
+
+        Returns
+        -------
+        RecordFile
+            All of it, checked.
+
+        Raises
+        ------
+        IntegrityError
+            If a line is no record of a quantum.
+        """
         try:
-            outcomes = tuple(QuantumOutcome.from_json(line) for line in rest)
+            outcomes = tuple([QuantumOutcome.from_json(line) for line in lines])
             return cls(
                 bytes.fromhex(header["graph"]),
                 str(header["run"]),
@@ -130,9 +174,72 @@ class RecordFile:
                 outcomes,
                 str(header["host"]),
                 int(header["created_ns"]),
+                int(header.get("attempt", 0)),
+                int(header.get("start", 0)),
             )
         except (KeyError, TypeError, ValueError, IntegrityError) as error:
             raise _refused(uri, str(error)) from error
+
+
+def read_lines(uri: files.Uri) -> tuple[dict[str, Any], list[str]]:
+    """Read a record file, and check that it is as it was written.
+
+    Parameters
+    ----------
+    uri : str or path
+        The very file.
+
+    Returns
+    -------
+    header : dict
+        Its first line.
+    lines : list of str
+        JSON, one a quantum.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    IntegrityError
+        If it is something else, cut off or damaged.
+    SchemaVersionError
+        If its version is not known here.
+    """
+    body, last = _split(_read(uri), uri)
+    first, *rest = body.decode(errors="replace").rstrip("\n").split("\n")
+    header = _document(first)
+    if header.get("format") != _FORMAT:
+        raise _refused(uri, "it is no record file")
+    if header.get("version") != _VERSION:
+        raise SchemaVersionError(
+            f"record file {uri} has version {header.get('version')}",
+            found=str(header.get("version")),
+            supported=str(_VERSION),
+            hint="Merge it with the version of stage that wrote it, or a newer one.",
+        )
+    # Trailers before the last one are those of a job that had not ended.
+    lines = [line for line in rest if line[:1] != "{"]
+    if last.get("checksum") != digest_bytes(body) or last.get("count") != len(lines):
+        raise _refused(uri, "it was cut off or changed after it was written")
+    return header, lines
+
+
+def trailer(count: int, checksum: str) -> bytes:
+    """Return the line that makes all before it a record file.
+
+    Parameters
+    ----------
+    count : int
+        Quanta in it.
+    checksum : str
+        Of all bytes before.
+
+    Returns
+    -------
+    bytes
+        With its end.
+    """
+    return _line({"count": count, "checksum": checksum})
 
 
 def _read(uri: files.Uri) -> bytes:
@@ -150,13 +257,17 @@ def _read(uri: files.Uri) -> bytes:
 
 
 def _split(data: bytes, uri: files.Uri) -> tuple[bytes, dict[str, Any]]:
-    """Take the trailer off; without one the file was cut off, or is another's."""
-    start = data.rfind(b"\n", 0, max(0, len(data) - 1)) + 1
-    trailer = _document(data[start:].decode(errors="replace"))
-    if not data.endswith(b"\n") or "checksum" not in trailer or not start:
-        known = data[:200].find(_FORMAT.encode()) >= 0
-        raise _refused(uri, "it was cut off" if known else "it is no record file")
-    return data[:start], trailer
+    """Take the last trailer off, with what a killed job had begun to write after it; without one the file is none."""
+    stop = data.rfind(b"\n") + 1
+    while stop > 0:
+        start = data.rfind(b"\n", 0, stop - 1) + 1
+        if data.startswith(_TRAILER, start):
+            return data[:start], _document(data[start:stop].decode(errors="replace"))
+        if data[start : start + 1] == b"{":
+            break
+        stop = start
+    known = data[:200].find(_FORMAT.encode()) >= 0
+    raise _refused(uri, "it was cut off" if known else "it is no record file")
 
 
 def _document(line: str) -> dict[str, Any]:
@@ -167,8 +278,8 @@ def _document(line: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _line(document: dict[str, Any]) -> str:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+def _line(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
 def _refused(uri: files.Uri, why: str) -> IntegrityError:

@@ -23,10 +23,13 @@ class SerialExecutor:
     ----------
     runner : QuantumRunner
         What runs each quantum.
+    memory_mb : int, optional
+        How much memory this process may have while a task runs, in megabytes; 0 is no limit.
     """
 
-    def __init__(self, runner: QuantumRunner) -> None:
+    def __init__(self, runner: QuantumRunner, *, memory_mb: int = 0) -> None:
         self._runner = runner
+        self._memory_mb = memory_mb
 
     def execute(self, work: Work, interrupt: Interrupt) -> bool:
         """Run all that can be run, each quantum to its end before the next.
@@ -54,7 +57,11 @@ class SerialExecutor:
             interrupt.raise_at = 1
             try:
                 outcome = self._runner.run(
-                    assignment.ordinal, assignment.attempt, assignment.absent, standing=assignment.standing
+                    assignment.ordinal,
+                    assignment.attempt,
+                    assignment.absent,
+                    self._memory_mb,
+                    standing=assignment.standing,
                 )
             except KeyboardInterrupt:
                 # A task of the caller's own may raise it too.

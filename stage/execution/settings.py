@@ -41,6 +41,8 @@ class RunnerSettings:
         Whether the scratch directories of scripts that fail are kept, beside the logs.
     begin_at : mapping of str to int
         Task to the number of the command, from 1, that its quanta begin at.
+    fence : str
+        What appears when the job that runs them is started again: then nothing is written any more; none if empty.
     """
 
     graph_uri: str
@@ -54,6 +56,7 @@ class RunnerSettings:
     wrap: str = ""
     keep_scratch: bool = False
     begin_at: Mapping[str, int] = field(default_factory=dict)
+    fence: str = ""
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON values.

@@ -15,19 +15,21 @@ import platform
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from registry.errors import IntegrityError, NotFoundError, StageError
-from registry.model.records import Artifact, QuantumStatus
+from registry.errors import StageError
+from registry.model.records import QuantumStatus
 from stage.execution.account import metadata_of
 from stage.execution.ahead import Ahead
-from stage.execution.earlier import find_earlier, let_go, put_back, set_aside
+from stage.execution.earlier import find_earlier, is_as_recorded, let_go, put_back, set_aside
 from stage.execution.limited import LimitedRepo, artifact_of, stem_of
 from stage.execution.logs import OutputCapture, QuantumLog
 from stage.execution.lookout import Lookout
 from stage.execution.memory import data_mb, is_out_of_memory, limited_memory
 from stage.execution.outcome import QuantumOutcome, StoredArtifact
 from stage.execution.settings import RunnerSettings
+from stage.execution.stores import store_of
 from stage.execution.trial import Trial, attempt_suffix, check_minimum, describe, without
 from stage.execution.usage import Usage
 from stage.execution.versions import VersionsHere
@@ -36,13 +38,14 @@ from stage.graph.file.reader import GraphFile
 from stage.pipeline.importing import extend_path
 from stage.pipeline.node import LOG, METADATA
 from stage.pipeline.struct import NoWorkFound
-from sync.input_store import InputStore
 
 if TYPE_CHECKING:
+    from stage.execution.starts import Fence
     from stage.graph.access import QuantumSource
     from stage.graph.graph import QuantumGraph
     from stage.pipeline.node import TaskNode
     from stage.pipeline.task import Task
+    from sync.job_store import Intermediates
 
 __all__ = ["QuantumRunner", "RunnerSettings", "live_log_path"]
 
@@ -70,7 +73,7 @@ class QuantumRunner:
         self.file = GraphFile.open(settings.graph_uri)
         self.graph: QuantumSource = graph or self.file
         self._source = Ahead(graph) if graph else self.graph
-        self.store = InputStore(settings.datastore_root, caches=True)
+        self.store = store_of(settings)
         self._tasks: dict[str, Task | Exception] = {}
         self._host = platform.node()
         self._lookout = Lookout(self.file, self.store)
@@ -79,6 +82,20 @@ class QuantumRunner:
         self._versions = VersionsHere(self.graph, self.store, asks_packages=elsewhere)
         self._own_mb = data_mb()
         self.on_failure: Callable[[BaseException], None] | None = None
+
+    def fence(self, fence: Fence, intermediates: Intermediates | None = None) -> None:
+        """Write nothing any more once the job that these quanta are of is started again.
+
+        Parameters
+        ----------
+        fence : Fence
+            Tells.
+        intermediates : Intermediates, optional
+            What quanta hand each other in memory.
+        """
+        self.settings = replace(self.settings, fence=fence.uri)
+        self.store = store_of(self.settings, intermediates)
+        self._lookout = Lookout(self.file, self.store)
 
     def run(
         self,
@@ -159,10 +176,8 @@ class QuantumRunner:
         before = trial.earlier.outcome
         own = {trial.quantum.outputs[name][0].ordinal for name in (LOG, METADATA)}
         data = {a.dataset: a for a in before.artifacts if a.dataset not in own}
-        accounts = [a for a in before.artifacts if a.dataset in own]
-        if data != repo.written or not all(map(self._is_as_recorded, accounts)):
-            return None
-        return before
+        good = all(is_as_recorded(self.store, a) for a in before.artifacts if a.dataset in own)
+        return before if good and data == repo.written else None
 
     def _keep_safe(self, trial: Trial, repo: LimitedRepo) -> None:
         """Keep what the quantum left when it was complete before."""
@@ -170,7 +185,7 @@ class QuantumRunner:
             trial.log.note(
                 "INFO", "it was complete before; of what it made, some was removed and is needed again"
             )
-            repo.protect(a for a in trial.standing if self._is_as_recorded(a))
+            repo.protect(a for a in trial.standing if is_as_recorded(self.store, a))
         if trial.earlier is None:
             return
         before = trial.earlier.outcome
@@ -180,14 +195,7 @@ class QuantumRunner:
             return
         trial.log.note("WARNING", f"attempt {before.attempt} was complete, but not all that it made is there")
         own = {trial.quantum.outputs[name][0].ordinal for name in (LOG, METADATA)}
-        repo.protect(a for a in before.artifacts if a.dataset not in own and self._is_as_recorded(a))
-
-    def _is_as_recorded(self, artifact: StoredArtifact) -> bool:
-        try:
-            self.store.verify(Artifact(*artifact[1:]))
-        except (NotFoundError, IntegrityError):
-            return False
-        return True
+        repo.protect(a for a in before.artifacts if a.dataset not in own and is_as_recorded(self.store, a))
 
     def abandon(
         self,
@@ -245,8 +253,7 @@ class QuantumRunner:
             Ready to run quanta.
         """
         self._prepare(label)
-        found = self._tasks[label]
-        if isinstance(found, Exception):
+        if isinstance(found := self._tasks[label], Exception):
             raise found
         return found
 

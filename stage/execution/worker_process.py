@@ -22,14 +22,14 @@ from collections.abc import Mapping
 from multiprocessing.connection import Pipe
 from typing import TYPE_CHECKING, Any
 
+from stage.execution.threads import THREAD_VARIABLES
+
 if TYPE_CHECKING:
     from stage.execution.executor import Assignment
     from stage.execution.nursery import Forked, Nursery
     from stage.execution.settings import RunnerSettings
 
-__all__ = ["WorkerProcess", "describe_exit", "thread_env"]
-
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")  # fmt: skip
+__all__ = ["THREAD_VARIABLES", "WorkerProcess", "describe_exit", "thread_env"]
 
 _BOOT = (
     "import sys, json; sys.path.extend(p for p in json.loads(sys.argv[3]) if p not in sys.path); "
@@ -54,7 +54,7 @@ def thread_env(threads: int) -> dict[str, str]:
     dict
         The environment of this process, which counts before our settings, with them.
     """
-    return {**dict.fromkeys(_THREADS, str(threads)), **os.environ}
+    return {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **os.environ}
 
 
 def _wrapped(wrap: str, command: list[str]) -> list[str]:

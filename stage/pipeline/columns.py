@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import PipelineError, nearest
 from stage.pipeline.construct import build_tasks
-from stage.pipeline.order import producers
 
 if TYPE_CHECKING:
     from stage.pipeline.node import ConnectionDef, TaskNode
@@ -92,6 +91,8 @@ def constructible(
     list of TaskNode
         In the order of `nodes`.
     """
+    from stage.pipeline.order import producers  # what a task alone does not need, when it runs
+
     made = producers(nodes)
     needs: dict[str, set[str]] = {}
     for node in nodes:  # producers come first
@@ -124,6 +125,8 @@ def check_columns(nodes: Sequence[TaskNode]) -> None:
     readers = [(n, c) for n in nodes for c in (*n.inputs, *n.init_inputs) if c.columns]
     if not readers:
         return
+    from stage.pipeline.order import producers  # what a task alone does not need, when it runs
+
     known, made = known_columns(nodes), producers(nodes)
     for node, c in readers:
         there = known.get(c.dataset_type)

@@ -6,12 +6,12 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import PipelineError, nearest
+from stage.pipeline.installed import installed_version
 
 if TYPE_CHECKING:
     from stage.pipeline.task import Task
@@ -202,11 +202,9 @@ def code_version(module_name: str) -> str:
     top = module_name.partition(".")[0]
     module, own = sys.modules.get(top), sys.modules.get(module_name)
     origin = getattr(module, "__file__", None) or ""
-    if not any(Path(origin).is_relative_to(d) for d in _ours):
-        try:
-            return metadata.version(top)
-        except metadata.PackageNotFoundError:
-            pass
+    is_ours = any(Path(origin).is_relative_to(d) for d in _ours)
+    if not is_ours and (found := installed_version(top)) is not None:
+        return found
     for candidate in (own, module):
         version = getattr(candidate, "__version__", None)
         if isinstance(version, str):

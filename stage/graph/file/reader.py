@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from registry.errors import IntegrityError
 from registry.model.columns import Columns
@@ -18,13 +18,14 @@ from stage.graph.file import form
 from stage.graph.file.scrutiny import Allowance, check_graph, check_header, check_layout, reading
 from stage.graph.file.source import ByteSource
 from stage.graph.file.stored import Blocks, StoredTable
-from stage.graph.graph import QuantumGraph
 from stage.graph.identity import Identity
 from stage.graph.layout import Header, Layout
 from stage.graph.quantum import PlannedDataset, Quantum
-from stage.graph.rows import TaskRows, TypeRows
 from stage.graph.table import Column, Csr, Table
 from sync.filesystem import files
+
+if TYPE_CHECKING:
+    from stage.graph.graph import QuantumGraph
 
 __all__ = ["GraphFile"]
 
@@ -232,6 +233,10 @@ class GraphFile(QuantumSource):
             return check_graph(self._load(), self.layout)
 
     def _load(self) -> QuantumGraph:
+        # Not above: a job reads a few quanta, and what holds all of them in memory takes a while to load.
+        from stage.graph.graph import QuantumGraph
+        from stage.graph.rows import TaskRows, TypeRows
+
         loaded: dict[str, Table] = {}
         allowance = Allowance(self._source.size)
         for name, entry in self._entries.items():

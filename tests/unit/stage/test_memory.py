@@ -34,9 +34,9 @@ def attempts(first: int, multiplier: float, maximum: int | None, n: int = 6) -> 
         (1024, 2.0, 4096, [1024, 2048, 4096, None, None, None]),
         (9000, 2.0, 4096, [4096, None, None, None, None, None]),
         (4096, 1.5, 4096, [4096, None, None, None, None, None]),
-        # Whole megabytes, never less than the formula says.
-        (1001, 1.5, 100000, [1001, 1502, 2253, 3379, 5068, 7602]),
-        (10, 1.01, None, [10, 11, 11, 11, 11, 11]),
+        # Whole megabytes, what is more is cut off.
+        (1001, 1.5, 100000, [1001, 1501, 2252, 3378, 5067, 7601]),
+        (10, 1.01, None, [10, 10, 10, 10, 10, 10]),
         # With 1 or less nothing grows, and the most has no effect.
         (2048, 1.0, 1024, [2048] * 6),
         (2048, 0.5, None, [2048] * 6),

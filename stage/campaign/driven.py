@@ -1,0 +1,43 @@
+"""Runs whose jobs a head is driving now: nobody else may execute them, or remove what they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from registry.errors import BusyError
+from stage.batch.layout import SubmitDir
+from stage.campaign.lock import read_holder
+
+if TYPE_CHECKING:
+    from stage.campaign.layout import Layout
+
+__all__ = ["refuse_driven"]
+
+
+def refuse_driven(layout: Layout, runs: Iterable[str]) -> None:
+    """Refuse what cannot go on beside the jobs of a submission.
+
+    Parameters
+    ----------
+    layout : Layout
+        The campaign's paths.
+    runs : iterable of str
+        The RUNs that it is about.
+
+    Raises
+    ------
+    BusyError
+        If a head drives jobs of one of them, or of one of its steps.
+    """
+    for run in runs:
+        root = layout.submit(run)
+        for folder in (root, *sorted(root.glob("step-*"))):
+            holder = read_holder(SubmitDir(folder).head_lock)
+            if holder is not None:
+                raise BusyError(
+                    f"run '{run}' is being executed by jobs, which {holder} drives",
+                    code="run-driven",
+                    holder=str(holder),
+                    hint=f"Wait for it to end, or end it: stage batch cancel --id {folder}.",
+                )
