@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-JOBS ?= 2
+# One more than there are cores: tests of processes wait a good part of their time.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 DIR ?=
 ONLY ?=
 DB ?= sqlite
@@ -21,7 +22,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) --editable '.[arrow,astro,postgres,rubin,test,lint]'
+	$(PIP) --editable '.[arrow,astro,htcondor,parsl,postgres,rubin,test,lint]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.dev
@@ -36,7 +37,7 @@ test: $(VENV)/.dev ## Run the tests.
 
 faults: $(VENV)/.dev ## The long form of the crash, race and corruption tests; ends with what each promise was put to the test by.
 	STAGE_FAULTS=long $(BIN)/python -m pytest tests/faults \
-		tests/integration/test_bundle.py tests/integration/test_campaign_kill.py tests/integration/test_decision_table.py tests/integration/test_examples.py \
+		tests/integration/test_bundle.py tests/integration/test_campaign_kill.py tests/integration/test_clone_kill.py tests/integration/test_decision_table.py tests/integration/test_examples.py \
 		tests/integration/test_from_graph.py tests/integration/test_fsck.py tests/integration/test_fsck_campaign.py tests/integration/test_history.py \
 		tests/integration/test_outputs_far.py tests/integration/test_push_stores.py tests/integration/test_signals.py \
 		tests/integration/test_stack_commands.py tests/integration/test_steps_left_out.py tests/property/test_build_split.py tests/property/test_plan_run.py \

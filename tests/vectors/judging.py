@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Hang", "lenient", "time_limit"]
+__all__ = ["Hang", "judged", "lenient", "time_limit"]
 
 _LONGEST_S = 60
 _LENIENT = ("peer_quirk", "peer_bug", "may_be_answered")
@@ -39,3 +39,14 @@ def lenient(case: dict[str, Any]) -> bool:
     """Say whether any answer or clean refusal of a case will do."""
     marks = [case, case.get("expected") or {}]
     return _QUIRK in case.get("tags", ()) or any(m.get(flag) for m in marks for flag in _LENIENT)
+
+
+def judged(differs: Callable[[], str]) -> str:
+    """Return what a case's judge says is wrong with it, or that it did not come to say anything."""
+    try:
+        with time_limit():
+            return differs()
+    except Hang as exc:
+        return str(exc)
+    except Exception as exc:  # noqa: BLE001  (whatever else comes out is what is looked for here)
+        return f"traceback: {type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else ''}"

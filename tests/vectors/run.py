@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.errors import StageError, UsageError
+from tests.vectors.batch import run_batch
 from tests.vectors.compare import differs
 from tests.vectors.datasets import run_datasets
 from tests.vectors.graphs import run_graphs
@@ -68,6 +69,7 @@ RUNNERS: dict[str, Callable[[Path, World], Iterator[tuple[str, str, str]]]] = {
     "fuzz_query": run_queries,
     "dataset": run_datasets,
     "qg": run_graphs,
+    "bps": run_batch,
 }
 
 
