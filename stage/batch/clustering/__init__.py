@@ -1,0 +1,1 @@
+"""Which quanta make a job together: one each, by their dimensions, or by following dependencies."""

@@ -1,0 +1,1 @@
+"""From a graph to jobs: clustering, resources, names, and the file that jobs read their part from."""
