@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.databases", "tests.promises", "tests.stores"]
+pytest_plugins = ["tests.clusters", "tests.databases", "tests.promises", "tests.stores"]
 
 # A shell that runs the tests in its background has them ignore Ctrl-C, and their children too: some tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -89,6 +89,18 @@ def check_killed_aborts(world: World, points: Sequence[str], monkeypatch: pytest
     assert made.dangling(world.root / "up") == []
 
 
+def test_killed_among_the_directories_it_is_completed_by_the_next(local: World) -> None:
+    """All files are gone and some directories not: the next try removes those."""
+    before = local.files(), local.rows()
+    assert killed_at("journal-moved", lambda at: local.push(at=at))
+    assert killed_at("files-removed", lambda at: local.abort(at=at))
+    (local.root / "up/data" / RUN / "calexp/CAM").mkdir(parents=True)
+    local.abort()
+
+    assert before == (local.files(), local.rows())
+    assert local.states() == []
+
+
 def test_the_points_are_those_that_are_passed(local: World) -> None:
     """No step of an abort is left out here."""
     assert killed_at("artifacts-moved", lambda at: local.push(at=at))

@@ -21,7 +21,7 @@ from stage.execution.run import run_graph
 from sync.filesystem.names import is_aside
 from tests.execution_lab import Lab, chain, make_lab
 
-ROUNDS = 40 if os.environ.get("STAGE_FAULTS") == "long" else 2
+ROUNDS = 25 if os.environ.get("STAGE_FAULTS") == "long" else 2
 """How often each thing is killed; more often in the long form, ``make faults``."""
 
 _RUN = (

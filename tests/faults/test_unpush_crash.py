@@ -59,6 +59,18 @@ def test_taking_back_killed_anywhere_is_completed_by_the_next(
     assert made.dangling(tmp_path / "up") == []
 
 
+def test_killed_among_the_directories_it_is_completed_by_the_next(tmp_path: Path) -> None:
+    """All files are gone and some directories not: the next try has something to do, and then nothing is left."""
+    world = pushed(tmp_path)
+    assert killed_at("files-removed", lambda at: world.unpush(at=at))
+    (tmp_path / "up/data" / RUN / "calexp/CAM").mkdir(parents=True)
+    plan, result = world.unpush()
+
+    assert (plan.is_empty, len(plan.uris), result.files) == (False, 0, 0)
+    assert world.before == (world.files(), world.rows())  # type: ignore[attr-defined]
+    assert world.unpush()[0].is_empty
+
+
 def test_the_points_are_those_that_are_passed(tmp_path: Path) -> None:
     """No step is left out here."""
     world = pushed(tmp_path)

@@ -1,0 +1,1 @@
+"""The head: walks a workflow for engines that are told each job."""
