@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from registry.model.refs import DatasetRef
     from registry.queries.query import Query
     from registry.registry import Registry
+    from stage.batch.facade import Batch
+    from stage.batch.reporting.report import BatchReport
+    from stage.batch.submission.options import SubmitOptions
+    from stage.batch.submission.report import SubmitReport
     from stage.campaign.administration import (
         get_from_repo,
         import_records,
@@ -123,6 +127,8 @@ if TYPE_CHECKING:
 _HOME = {
     "AlreadyExistsError": "registry.errors",
     "Ask": "stage.graph.hooks.ask",
+    "Batch": "stage.batch.facade",
+    "BatchReport": "stage.batch.reporting.report",
     "BuildReport": "stage.campaign.graph_reports",
     "BuildView": "stage.graph.building.view",
     "BusyError": "registry.errors",
@@ -181,6 +187,8 @@ _HOME = {
     "StatusReport": "stage.campaign.status_report",
     "StorageError": "registry.errors",
     "Struct": "stage.pipeline.struct",
+    "SubmitOptions": "stage.batch.submission.options",
+    "SubmitReport": "stage.batch.submission.report",
     "Subtask": "stage.pipeline.subtask",
     "SubtaskChoice": "stage.pipeline.subtask",
     "Task": "stage.pipeline.task",
@@ -244,6 +252,8 @@ _HOME = {
 __all__ = [
     "AlreadyExistsError",
     "Ask",
+    "Batch",
+    "BatchReport",
     "BuildReport",
     "BuildView",
     "BundleReport",
@@ -302,6 +312,8 @@ __all__ = [
     "StatusReport",
     "StorageError",
     "Struct",
+    "SubmitOptions",
+    "SubmitReport",
     "Subtask",
     "SubtaskChoice",
     "Task",

@@ -97,7 +97,8 @@ class World:
 
     def rows(self) -> list[str]:
         """All rows upstream but those that stay: the ledger, dataset types (with their tables), numbers of things."""
-        with Repo.open(self.root / "up") as upstream, upstream.registry.read() as snap:
+        # Who may write undoes what a killed one left half done in the database; who may only read refuses it.
+        with Repo.open(self.root / "up", writable=True) as upstream, upstream.registry.read() as snap:
             names = [c.name for c in snapshot_runs(snap)]
             out = [f"{c.name} {c.type} {c.children} {c.doc}" for c in snap.collections()]
             for kind in snap.dataset_types():

@@ -96,7 +96,11 @@ plan -c clean:nothing=1                                     | No such option
 plan --new-run --replace                                    | contradict
 exec missing.qg --quanta 0 --record r.zst                    | missing.qg
 exec camp.qg --quanta 0-1 --record /proc/none/r             | camp
+exec camp.qg --workflow none.jobs --job 0 --record r        | camp.qg
+exec camp.qg --job 0 --record r                             | --workflow FILE
 merge missing.zst                                           | missing.zst
+merge --run camp/none                                       | camp/none
+merge --run camp/r0 records.zst                             | a run too
 merge pipeline.yaml                                         | pipeline.yaml
 pop 9                                                       | 9
 pop 2 --purge                                               | pushed
@@ -150,6 +154,18 @@ query data-ids nothing                                      | nothing
 query records nothing                                       | nothing
 query collections --repo nowhere                            | nowhere
 query dataset-types --repo nowhere                          | nowhere
+batch acquire missing.yaml                                  | missing.yaml
+batch cluster missing.yaml                                  | missing.yaml
+batch transform missing.yaml                                | missing.yaml
+batch prepare missing.yaml                                  | missing.yaml
+batch submit missing.yaml                                   | missing.yaml
+batch submit ../pipeline.yaml                                     | no site
+batch submit ../pipeline.yaml --compute-site x -d "station = "    | too early
+batch submit ../pipeline.yaml --compute-site x --print -d "station = 'nowhere'" | empty
+batch submit ../pipeline.yaml --compute-site x --extra-init-options y | can mean nothing here
+batch submit ../pipeline.yaml --compute-site x -b elsewhere       | belongs to
+batch submit .                                              | no submission
+batch submitcmd ../pipeline.yaml --compute-site x                 | customJob
 """
 """Words, and what the error has to say, in the campaign ``camp``."""
 
@@ -221,5 +237,12 @@ repo query upstream data-ids nothing                        | nothing
 repo query nowhere dataset-types                            | nowhere
 repo query upstream datasets nothing                        | nothing
 repo query upstream records nothing                         | nothing
+batch report --id 99                                        | 0 jobs found
+batch status --id 99                                        | 0 jobs found
+batch cancel --id 99                                        | 0 jobs found
+batch cancel                                                | not said
+batch restart --id 99                                       | 0 jobs found
+batch ping --engine nothing                                 | nothing
+batch config missing.yaml                                   | missing.yaml
 """
 """The same, beside the campaigns."""

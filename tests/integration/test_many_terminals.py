@@ -57,6 +57,7 @@ DRY: dict[str, tuple[str, ...]] = {
 }
 """Commands that change something, but not so."""
 WRITERS: dict[str, tuple[str, ...]] = {
+    **{f"batch {stage}": ("job.yaml",) for stage in ("acquire", "cluster", "transform", "prepare", "submit")},
     "build": (),
     "clean": ("--yes",),
     "drop": ("--yes",),
@@ -218,6 +219,7 @@ def test_who_changes_is_told_who_holds_it(held: tuple[Path, subprocess.Popen[str
     """Every command that changes a campaign ends with 11, names process, machine, command and since when, and changes nothing."""
     camp, holder = held
     (camp / "job.jsonl").write_text("")
+    (camp / "job.yaml").write_text("computeSite: here\n")
     before = campaign_digest(camp)
     for name in (n for n in WRITERS if n in COMMANDS):
         told = call(*name.split(), *WRITERS[name], cwd=camp, code=11).stderr
