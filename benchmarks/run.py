@@ -25,7 +25,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: made by make bench -->", "<!-- end of table -->"
 
-PER_ITEM = ("/dataset", "/record", "/file", "/row", "/quantum")
+PER_ITEM = ("/dataset", "/record", "/file", "/row", "/quantum", "/job")
 """Ends of units of which the whole cost has as many as there are items."""
 
 PROGRAMS: dict[str, tuple[str, ...]] = {
@@ -43,7 +43,10 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     ),
     "bench_graph_kinds": ("graph-build-gather", "graph-build-coadd", "graph-refresh"),
     "bench_run": ("run-inprocess", "run-pool", "run-sleepers", "job"),
-    "bench_sync": ("clone", "push", "push-link", "push-copy", "push-again"),
+    "bench_engines": ("batch-parsl", "batch-parsl-process"),
+    "bench_merge": ("merge", "merge-again"),
+    "bench_batch": ("batch-prepare", "batch-cluster", "batch-follow", "batch-memory", "batch-read-job"),
+    "bench_sync": ("clone", "push", "push-link", "push-copy", "push-rsync", "push-again"),
     "bench_large": ("find-1e7", "query-1e7", "clone-1e7", "push-1e7"),
 }  # fmt: skip
 
