@@ -89,7 +89,11 @@ def report_lines(report: BatchReport) -> Iterator[str]:
         The table, what there is to be said of some, and the detail of one.
     """
     if not report.runs:
-        since = f" in the last {report.hist:g} days" if report.hist else "; those of the last week: --hist 7"
+        since = (
+            f" in the last {report.hist:g} day{'s' * (report.hist != 1)}"
+            if report.hist
+            else "; those of the last week: --hist 7"
+        )
         yield f"no submissions{since if report.hist else ' that have not ended' + since}"
         return
     rows = [
