@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -145,12 +145,11 @@ def _show_finding(finding: Finding) -> None:
     emit(f"          {finding.hint}")
 
 
-def _list(items: object) -> None:
-    listed = list(items)  # type: ignore[call-overload]
-    for item in listed[:_SHOWN]:
+def _list(items: Sequence[str]) -> None:
+    for item in items[:_SHOWN]:
         emit(f"            {cell_text(item)}")
-    if len(listed) > _SHOWN:
-        emit(f"            … and {len(listed) - _SHOWN:,} more (--json names all)")
+    if len(items) > _SHOWN:
+        emit(f"            … and {len(items) - _SHOWN:,} more (--json names all)")
 
 
 def _doctor(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -241,8 +242,7 @@ def _check_names(names: list[str]) -> None:
             hint="Leave the dimension that brings it out of templateDataId.",
         )
     if len(set(names)) < len(names):
-        seen: set[str] = set()
-        name = next(n for n in names if n in seen or seen.add(n))  # type: ignore[func-returns-value]
+        name = next(n for n, count in Counter(names).items() if count > 1)
         raise UsageError(
             f"two jobs would be called '{name}'",
             code="job-name-twice",
