@@ -6,11 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from cli.exit_codes import ExitCode, exit_code
 from registry.errors import StageError
 
 __all__ = ["code_of", "run_process"]
+
+_SOON_S = 0.001
 
 
 def code_of(act: Callable[[], object], *, is_debug: Callable[[], bool]) -> int:
@@ -111,19 +114,29 @@ def _keep_answers_apart() -> None:
     )
 
 
-def _interrupt(_number: int, _frame: object) -> None:
+def _interrupt(_number: int, frame: FrameType | None) -> None:
+    while frame is not None:
+        if frame.f_code is _again_if_lost.__code__:
+            _interrupt_soon()  # nothing gets out of there either
+            return
+        frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _interrupt_soon() -> None:
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, _SOON_S)
 
 
 def _again_if_lost(lost: sys.UnraisableHookArgs) -> None:
     """Ask once more for an end that came where Python lets nothing through, as in a finalizer, and says so at length."""
     if isinstance(lost.exc_value, KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+        _interrupt_soon()
     else:
         sys.__unraisablehook__(lost)
 
 
-def _set_signals(handler: Callable[[int, object], None] | signal.Handlers) -> None:
+def _set_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
@@ -147,5 +160,6 @@ def run_process(command: Callable[[], int]) -> None:
         sys.stderr.write("stage: interrupted\n")
         code = ExitCode.INTERRUPTED
     # All is done: an end of the process that is asked for now comes anyway.
+    signal.setitimer(signal.ITIMER_REAL, 0)
     _set_signals(signal.SIG_IGN)
     sys.exit(code)

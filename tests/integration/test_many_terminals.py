@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -160,8 +161,8 @@ def _ask(camp: Path, name: str, words: tuple[str, ...]) -> str:
 
 
 def _comparable(text: str) -> str:
-    """Leave out what says that somebody holds the campaign."""
-    lines = text.splitlines()
+    """Leave out what says that somebody holds the campaign, and how long it took."""
+    lines = re.sub(r" +\d+\.\d s$", "", text, flags=re.MULTILINE).splitlines()
     return "\n".join(line for line in lines if "busy" not in line and "is held by" not in line)
 
 

@@ -71,6 +71,33 @@ def test_a_command_that_is_just_starting_ends_in_one_line(number: signal.Signals
     assert [f for f in found if f not in [(130, ["stage: interrupted"]), (0, [])]] == []
 
 
+IN_FINALIZER = """
+import signal, sys, time
+from cli.ending import run_process
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def command():
+    Finalized()
+    time.sleep(20)
+    return 0
+
+run_process(command)
+"""
+
+
+def test_an_end_that_comes_in_a_finalizer_is_not_lost() -> None:
+    """What Python would only print there, since nothing gets out of a finalizer, ends the command a moment later."""
+    done = subprocess.run(
+        [sys.executable, "-c", IN_FINALIZER],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=15, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (130, "stage: interrupted\n")
+
+
 def slow_campaign(folder: Path, seconds: float) -> Path:
     """Make a campaign whose quanta take a while."""
     make_upstream(folder)
