@@ -124,7 +124,7 @@ def test_searching_ends_with_a_value_or_a_refusal(tree: dict[str, Any], key: str
         except StageError as error:
             codes.add(error.code)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert all(code.startswith("batch-config") for code in codes)
 
 

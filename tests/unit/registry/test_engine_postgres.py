@@ -199,7 +199,7 @@ def test_a_writer_that_waits_in_vain_is_told_who_writes(postgres: Database) -> N
             began = time.monotonic()
             with pytest.raises(BusyError, match=r"waited 0\.2 s") as caught, second.write(timeout_s=0.2):
                 pass
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 30
         assert f"process {first._database.driver.info.backend_pid}" in caught.value.holder
         assert "user postgres" in caught.value.holder
         assert "UTC" in caught.value.holder
