@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,18 @@ if TYPE_CHECKING:
     from stage.batch.config.explaining import Explained
     from stage.batch.reporting.acting import RestartReport
     from stage.batch.reporting.report import BatchReport, CauseGroup, LabelCounts, RunDetail, RunSummary
+    from stage.batch.reporting.watching import WatchEvent
     from stage.batch.submission.report import SubmitReport
 
-__all__ = ["cancel_lines", "config_lines", "print_lines", "report_lines", "restart_lines", "submit_lines"]
+__all__ = [
+    "cancel_lines",
+    "config_lines",
+    "print_lines",
+    "report_lines",
+    "restart_lines",
+    "submit_lines",
+    "watch_line",
+]
 
 _HEADS = ("X", "STATE", "%S", "ID", "OPERATOR", "PRJ", "CMPGN", "PAYLOAD", "RUN")
 _STATES = (
@@ -217,3 +227,20 @@ def config_lines(values: Sequence[Explained], *, origin: bool = False) -> Iterat
         shown = value.value if isinstance(value.value, str) else json.dumps(value.value, default=str)
         line = f"{value.key}: {value.problem or shown}"
         yield f"{line}   # {value.origin}" if origin else line
+
+
+def watch_line(event: WatchEvent) -> str:
+    """Word what a watcher did, or saw end.
+
+    Parameters
+    ----------
+    event : WatchEvent
+        Which.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    when = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(event.at_ns / 1e9))
+    return f"{when}  {event.run_id} ({event.run_name})  {event.what}: {event.message}"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import stage
-from cli.batch_lines import cancel_lines, config_lines, report_lines, restart_lines
+from cli.batch_lines import cancel_lines, config_lines, report_lines, restart_lines, watch_line
 from cli.batch_options import ComputeSite, Engine, File, Id, User
 from cli.exit_codes import ExitCode
 from cli.options import CHANGES, EXECUTES, READS, AsJson, add_command
 from cli.render import emit, emit_json
+
+if TYPE_CHECKING:
+    from stage.batch.reporting.watching import WatchEvent
 
 __all__ = ["add_to", "end_as"]
 
@@ -238,6 +243,34 @@ def _config(
         emit(line)
 
 
+def _watch(
+    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", min=1, metavar="SECONDS", help="Time between two looks.")
+    ] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Keep the submissions of this user going: where the head is gone, start another one.
+
+    For after a machine was started again, or as a service. It tells what it did, and what has ended, a line each; with
+    --json an object a line. With --once it ends with 3 if a submission could get no head.
+
+    Examples
+    --------
+        stage batch watch
+
+        stage batch watch --once
+    """
+
+    def tell(event: WatchEvent) -> None:
+        emit(json.dumps(event.to_document()) if as_json else watch_line(event))
+        sys.stdout.flush()
+
+    events = stage.Batch().watch(once=once, interval=interval, on_event=tell)
+    if any(event.what == "failed" for event in events):
+        raise typer.Exit(ExitCode.PARTLY_DONE)
+
+
 def add_to(batch: typer.Typer) -> None:
     """Add these commands to the group.
 
@@ -250,5 +283,6 @@ def add_to(batch: typer.Typer) -> None:
     add_command(batch, "status", _status, (*_LOOKS[:3], ExitCode.PARTLY_DONE, *_LOOKS[3:]))
     add_command(batch, "cancel", _cancel, CHANGES)
     add_command(batch, "restart", _restart, EXECUTES)
+    add_command(batch, "watch", _watch, (*_LOOKS[:3], ExitCode.PARTLY_DONE, *_LOOKS[3:]))
     add_command(batch, "ping", _ping, READS)
     add_command(batch, "config", _config, READS)

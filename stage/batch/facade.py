@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from stage.batch.submission.options import SubmitOptions
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stage.batch.reporting.acting import RestartReport
     from stage.batch.reporting.report import BatchReport, RunSummary
     from stage.batch.reporting.services import PingAnswer
+    from stage.batch.reporting.watching import WatchEvent
     from stage.batch.submission.report import SubmitReport
 
 __all__ = ["Batch"]
@@ -341,6 +342,33 @@ class Batch:
         return restart_run(
             id, memory=memory, retries=retries, settings=set, include_unlaunched=include_unlaunched, wait=wait
         )
+
+    def watch(
+        self,
+        *,
+        once: bool = False,
+        interval: float = 60.0,
+        on_event: Callable[[WatchEvent], object] | None = None,
+    ) -> Sequence[WatchEvent]:
+        """Keep this user's submissions going: where the head is gone, start another one.
+
+        Parameters
+        ----------
+        once : bool, optional
+            Look once, and return; otherwise until somebody interrupts it.
+        interval : float, optional
+            Seconds between two looks.
+        on_event : callable, optional
+            Called with what was done, and what has ended, as it happens.
+
+        Returns
+        -------
+        sequence of WatchEvent
+            What was done in the only look.
+        """
+        from stage.batch.reporting.watching import watch
+
+        return watch(once=once, interval_s=interval, on_event=on_event)
 
     # -- services and settings ------------------------------------------------------------------------------
 
