@@ -111,7 +111,14 @@ def _dial() -> sqlite3.Connection:
 @cache
 def _engine() -> sa.Engine:
     """Return the one engine of all files, so that a statement is compiled once for all; it keeps no connection."""
-    return sa.create_engine("sqlite://", creator=_dial, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = sa.create_engine("sqlite://", creator=_dial, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    sa.event.listen(engine, "handle_error", _keep_connected)
+    return engine
+
+
+def _keep_connected(context: sa.engine.ExceptionContext) -> None:
+    """Keep a connection in whose statement somebody pressed Ctrl-C: SQLAlchemy would close it, as one whose server is lost."""
+    context.is_disconnect = False
 
 
 def _connected(way: Callable[[], sqlite3.Connection]) -> sa.Connection:

@@ -302,9 +302,11 @@ class PostgresDatabase(Database):
         self._counts[table.name] = self._counts.get(table.name, 0) + n_rows
 
     def close(self) -> None:
-        """Give the connection back; a lost one as well."""
+        """Give the connection back; a lost one as well, and one whose statement was interrupted."""
+        # On that nothing can be said any more, not even to roll back: the server does so when the connection ends.
+        is_of_no_use = self.driver.closed or self.driver.info.transaction_status is TransactionStatus.ACTIVE
         with translated(self.place):
-            if self.driver.closed and not self.connection.closed:
+            if is_of_no_use and not self.connection.closed:
                 self.connection.invalidate()
             self.connection.close()
             self.connection.engine.dispose()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from registry.errors import BusyError, ConflictError, UsageError
+from registry.lookups import session_of
 from registry.model.columns import Columns
 from registry.registry import Registry
+from tests.databases import Database
 from tests.registry_builders import add_camera, dataset_type, detector_rows, new_registry
 
 
@@ -128,3 +132,32 @@ def test_temporary_tables_do_not_outlive_their_question(tmp_path: Path) -> None:
 
         assert left == [("sqlite_stat1",)]
         assert counts == []
+
+
+_LONG = {
+    "sqlite": "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 500000) SELECT max(n) FROM c",
+    "postgres": "SELECT pg_sleep(30)",
+}
+
+
+@pytest.mark.parametrize("through", ["session", "driver"])
+def test_ctrl_c_in_a_statement_is_nothing_but_that(database: Database, through: str) -> None:
+    """It goes out as what it is, and of the change nothing is left; one who goes on with a file can do so."""
+    registry, statement = database.registry(), sa.text(_LONG[database.name])
+    # A signal that a caller of ours does not mind is as good as the one that a keyboard sends.
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), registry.write() as tx:  # noqa: PT012
+            tx.register_run("run")
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            if through == "session":
+                session_of(tx).execute(statement)
+            else:
+                session_of(tx).database.query(str(statement), [])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    again = registry if database.name == "sqlite" else Registry.open(registry.url)
+    with again.read() as snap:
+        assert snap.collections() == []
