@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
+from typing import TextIO
 
 from cli.exit_codes import ExitCode, exit_code
 from registry.errors import StageError
@@ -29,31 +33,61 @@ def code_of(act: Callable[[], object], *, is_debug: Callable[[], bool]) -> int:
     Returns
     -------
     int
-        The exit code.
+        The exit code: the command's own, also if nobody reads its answer to the end.
     """
+    code: int = ExitCode.DONE
     try:
         act()
-        sys.stdout.flush()
     except SystemExit as end:
-        if _was_interrupted(end):
-            sys.stderr.write("stage: interrupted\n")
-        return (
-            end.code if isinstance(end.code, int) else ExitCode.DONE if end.code is None else ExitCode.FAILED
-        )
+        code = _code_at(end)
     except KeyboardInterrupt:
         sys.stderr.write("stage: interrupted\n")
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough. What Python would still flush at exit goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+        code = ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last place where one can be worded for a person
-        if is_debug():
-            import traceback
+        code = _code_after(error, is_debug=is_debug())
+    return _flushed(code)
 
-            traceback.print_exc()
-        return _report(error)
-    return ExitCode.DONE
+
+def _code_at(end: SystemExit) -> int:
+    """Return the code of a program that ended by itself."""
+    if isinstance(end.__context__, BrokenPipeError):  # Typer makes a silent 1 of it
+        return _code_after(end.__context__, is_debug=False)
+    if _was_interrupted(end):
+        sys.stderr.write("stage: interrupted\n")
+    return end.code if isinstance(end.code, int) else ExitCode.DONE if end.code is None else ExitCode.FAILED
+
+
+def _code_after(error: Exception, *, is_debug: bool) -> int:
+    """Word what went wrong, and return its code."""
+    if isinstance(error, BrokenPipeError) and not _is_read(sys.stdout):
+        return ExitCode.DONE  # whoever read a long answer has enough
+    if is_debug:
+        import traceback
+
+        traceback.print_exception(error)
+    return _report(error)
+
+
+def _is_read(stream: TextIO) -> bool:
+    """Tell whether somebody still reads what is written to a stream, if it is a pipe."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return not poll.poll(0)
+    except (OSError, ValueError):  # one in memory
+        return True
+
+
+def _flushed(code: int) -> int:
+    """Write what is left of the answer; return the command's code, or that of an answer that could not be written."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # What Python would still flush at exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            return code or _environment(error)
+    return code
 
 
 def _report(error: Exception) -> int:
@@ -94,6 +128,13 @@ def _was_interrupted(end: BaseException) -> bool:
     return cause is not None and (isinstance(cause, KeyboardInterrupt) or _was_interrupted(cause))
 
 
+def _open_what_is_closed() -> None:
+    """Have somewhere to write where we were begun without standard output, or standard error, as by ``2>&-``."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
+
+
 def _keep_answers_apart() -> None:
     """Write answers to a copy of standard output, and let what others write to the descriptor go to standard error.
 
@@ -112,6 +153,19 @@ def _keep_answers_apart() -> None:
         errors=sys.stdout.errors,
         buffering=1 if os.isatty(answers) else -1,
     )
+
+
+class _Words(io.TextIOWrapper):
+    """What a command says beside its answer: that nobody reads it, as with ``2>&1 | head``, ends no work."""
+
+    def write(self, text: str) -> int:
+        with suppress(BrokenPipeError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(BrokenPipeError):
+            super().flush()
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
@@ -150,7 +204,12 @@ def run_process(command: Callable[[], int]) -> None:
     command : callable
         Returns the exit code.
     """
+    _open_what_is_closed()
     _keep_answers_apart()
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
+        sys.stderr = _Words(
+            sys.stderr.buffer, encoding=sys.stderr.encoding, errors=sys.stderr.errors, line_buffering=True
+        )
     sys.unraisablehook = _again_if_lost
     try:
         # From here on there may be something to unwind, so that both signals are exceptions.

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -37,14 +38,16 @@ def plain(value: Any) -> Any:
 
 
 def emit(text: str = "") -> None:
-    """Write one line to standard output.
+    """Write one line of an answer to standard output.
 
     Parameters
     ----------
     text : str, optional
         The line, without its end.
     """
-    sys.stdout.write(text + "\n")
+    # Of an answer that nobody reads to its end, as with head, the command still has its exit code to say.
+    with suppress(BrokenPipeError):
+        sys.stdout.write(text + "\n")
 
 
 def emit_json(value: Any) -> None:

@@ -292,7 +292,8 @@ def _log(
 
 
 def _emit_now(line: str) -> None:
-    emit(line)
+    """Write a line at once; when nobody reads any more, that is an end."""
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 

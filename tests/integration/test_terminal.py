@@ -168,3 +168,48 @@ def test_a_closed_pipe_ends_a_command_quietly(source: Path, tmp_path: Path) -> N
 
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def test_an_answer_that_nobody_reads_changes_no_exit_code(source: Path, tmp_path: Path) -> None:
+    """A command ends with its own code, and what it had to do is done; also where there is no output at all."""
+    camp = tmp_path / "camp"
+    call(
+        "clone", source / "upstream", camp, "-p", source / "pipeline.yaml", "-i", "net/raw", "-c", "clean:fail_on=bex",
+        cwd=source,
+    )  # fmt: skip
+
+    def code(words: str, **env: str) -> int:
+        """Return the exit code, as a pipeline with pipefail has it, of a command whose answer fills no pipe."""
+        line = f"set -o pipefail; {sys.executable} -m cli {words}"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **env}
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=camp, env=environment, capture_output=True, check=False, timeout=60
+        )
+        assert b"Traceback" not in done.stderr
+        return done.returncode
+
+    assert code("run -j0 | true") == 3
+    assert code("run -j0 >&- 2>&-") == 3
+    assert code("run -j1 2>&1 | true", STAGE_TEST_HEALED="1") == 0
+    assert json.loads(call("get", "total", cwd=camp).stdout)["stations"] == 3
+
+
+def test_a_long_answer_ends_with_its_reader(source: Path, tmp_path: Path) -> None:
+    """Of what fills no pipe only the beginning is read: that is no failure of the command; a full disk is one."""
+    camp = clone(source, tmp_path / "camp")
+    code = "import sys; from cli.ending import *; run_process(lambda: code_of(lambda: {}, is_debug=lambda: False))"
+    forever = code.format("[sys.stdout.write('x' * 99 + chr(10)) for _ in iter(int, 1)]")
+    socket = code.format("(_ for _ in ()).throw(BrokenPipeError(32, 'Broken pipe', 'a server'))")
+    for words, expected in (
+        (f'{sys.executable} -c "{forever}" | head -n 1', 0),
+        (f'{sys.executable} -c "{socket}" | cat', 1),
+        (f"{sys.executable} -m cli query datasets > /dev/full", 1),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {words}"],
+            cwd=camp, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+        assert done.returncode == expected, (words, done.stderr)
+        assert bool(done.stderr) == bool(expected)
+        assert "Traceback" not in done.stderr
