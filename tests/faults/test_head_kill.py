@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from registry.errors import BusyError
@@ -35,7 +37,9 @@ def start_again(batch: BatchLab) -> int:
             time.sleep(0.02)
 
 
-def test_killed_heads_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+def test_killed_heads_lose_nothing_and_double_nothing(
+    tmp_path: Path, survived: Callable[[str, str, int], None]
+) -> None:
     """However often a head is killed, the datasets are those of one run, each quantum succeeded once."""
     rng = random.Random(7)
     batch = make_batch_lab(tmp_path / "lab", batches=2, samples=4, yaml=YAML, cores=2)
@@ -44,7 +48,8 @@ def test_killed_heads_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     staging = Repo.attach(f"sqlite:///{whole}/staging.sqlite3", whole / "data", writable=True)
     run_graph(staging, str(whole / "graph.qg"), processes=0)
     undisturbed = Lab(whole, staging, batch.lab.graph, str(whole / "graph.qg"))
-    for _ in range(KILLS):
+    n_killed = 0
+    while n_killed < KILLS:
         if read_states(batch.where, batch.workflow).is_ended:
             batch.where.journal.unlink()  # all over again, over what is there
         try:
@@ -52,7 +57,9 @@ def test_killed_heads_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
         except ExecutionError as error:
             raise AssertionError(batch.where.head_log.read_text()) from error
         time.sleep(rng.uniform(0.0, 2.5))
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it had come to its end
+            os.kill(pid, signal.SIGKILL)
+            n_killed += 1
         while read_states(batch.where, batch.workflow).head:
             time.sleep(0.01)
     start_again(batch)
@@ -70,3 +77,4 @@ def test_killed_heads_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     times = Counter(i for i, s in rows.rows(("id", "status")) if s == "succeeded")
     assert {1} == set(times.values())
     assert lab.graph.n_quanta == len(times)
+    survived("kills", "head of a submission at random moments", n_killed)

@@ -1,4 +1,4 @@
-"""Fetch, pull, push --abort and repo unpush killed at random moments and given again: as if nothing had happened."""
+"""Fetch, pull, push, push --abort and repo unpush killed at random moments and given again: as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sync import journal
 from sync.fsck.plan import plan_fsck
 from sync.pushing import removing
 from sync.repo import Repo
@@ -113,3 +114,25 @@ def test_taking_back_killed_at_any_moment_and_given_again(
         assert before == (pushing.files(), pushing.rows())
         assert number % CHECKED or wrong_with(pushing.root) == set()
     survived("kills", f"unpush at random moments, {database.name}", n_killed)
+
+
+def test_pushing_killed_at_any_moment_and_given_again(
+    pushing: World, database: Database, survived: Survived
+) -> None:
+    """The rows of the run are all there or none, each with its file; the next push ends like one that nobody killed."""
+    before = pushing.files(), pushing.rows()
+    pushing.push()
+    calm, chance, n_killed = (pushing.files(), pushing.rows()), Chance(), 0
+    for number in range(TIMES + 1):
+        pushing.unpush(RUN)
+        assert before == (pushing.files(), pushing.rows())
+        n_killed += chance.kills(pushing.push)
+        assert pushing.rows() in (before[1], calm[1])
+        assert made.dangling(pushing.root / "up") == []
+        pushing.push()
+
+        assert calm == (pushing.files(), pushing.rows())
+        assert set(pushing.states()) == {journal.DONE}
+        assert number % CHECKED or wrong_with(pushing.root) == set()
+    pushing.unpush(RUN)
+    survived("kills", f"push at random moments, {database.name}", n_killed)

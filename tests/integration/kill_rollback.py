@@ -1,8 +1,8 @@
 """Kill a command before steps on disk, some of them in turn: the next one finds the campaign as it was, or as it is to be.
 
 ``python kill_rollback.py TEMPLATE WORK KILLS COMMAND...`` copies TEMPLATE (a folder with the campaign ``camp``) to WORK for
-each life and runs in its campaign. It prints how many lives were killed, and how many of these left it done; what went
-wrong stands on standard error.
+each life and runs in its campaign. It prints how many lives were killed, how many of these left it done, and how many
+steps the command has; what went wrong stands on standard error.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def main(template: str, folder: str, kills: str, *words: str) -> None:
         finished += found == after
     os.chdir(source)
     shutil.rmtree(work, ignore_errors=True)
-    sys.__stdout__.write(f"{done} {finished}\n")
+    sys.__stdout__.write(f"{done} {finished} {n}\n")
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def test_each_command_can_be_interrupted_and_given_again(tmp_path: Path) -> None
     rng = random.Random(5)
     commands = [
         ["build"], ["run", "-j", "1"], ["log"], ["push", "--register-dataset-types"], ["pop", "1"],
-        *([["status"], ["edit", "--campaign-docs", "new"], ["report"], ["history"]] if LONG else []),
+        *([["status"], ["edit", "--campaign-docs", "new"], ["report"], ["history"], ["fsck", "--full"]] if LONG else []),
     ]  # fmt: skip
     for words in commands:
         for _ in range(12 if LONG else 1):

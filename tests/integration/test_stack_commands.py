@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -377,7 +378,7 @@ KILLS = "40" if os.environ.get("STAGE_FAULTS") == "long" else "4"
     ids=lambda words: words[0],
 )
 def test_a_command_killed_before_a_step_on_disk_can_be_gone_on_from(
-    camp: Path, words: tuple[str, ...]
+    camp: Path, words: tuple[str, ...], survived: Callable[[str, str, int], None]
 ) -> None:
     """Wherever it dies: the chain is the stack, every run of the stack is whole, and clean removes what is left over."""
     if words[0] == "clean":
@@ -392,3 +393,4 @@ def test_a_command_killed_before_a_step_on_disk_can_be_gone_on_from(
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= min(int(KILLS), 3)
+    survived("kills", f"{words[0]} before a step on disk", int(done.stdout))
