@@ -62,7 +62,7 @@ def _clone(
             fetch=not no_fetch,
             **edits,
         )
-    emit(f"cloned  {campaign.state.repo} into {campaign.layout.root} (campaign '{campaign.state.name}')")
+    emit(f"cloned  {campaign.state.repo} into {campaign.layout.shown} (campaign '{campaign.state.name}')")
     if report is not None:
         for line in build_lines(report):
             emit(line)
@@ -82,7 +82,7 @@ def _init(
     """
     campaign = stage.Campaign.init(repo, campaign_dir=directory, **edits)
     campaign.save()
-    emit(f"campaign '{campaign.state.name}' in {campaign.layout.root}")
+    emit(f"campaign '{campaign.state.name}' in {campaign.layout.shown}")
 
 
 def _edit(

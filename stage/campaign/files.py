@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from registry.errors import StorageError
+from stage.campaign.layout import AFAR_FILE
 
 __all__ = ["allows_wal", "file_system", "is_network", "write_atomically"]
 
@@ -89,9 +90,10 @@ def allows_wal(directory: Path, mounts: Path = Path("/proc/mounts")) -> bool:
     Returns
     -------
     bool
-        False on network file systems: the log needs memory shared by all readers, which they do not give.
+        False on network file systems: the log needs memory shared by all readers, which they do not give. False too for the
+        copy of a campaign that is kept elsewhere, whose database is one file that can be sent.
     """
-    return not is_network(file_system(directory, mounts)[1])
+    return not (directory / AFAR_FILE).exists() and not is_network(file_system(directory, mounts)[1])
 
 
 def is_network(kind: str) -> bool:

@@ -8,12 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from registry.errors import NotFoundError, UsageError
+from registry.errors import NotFoundError
 
-__all__ = ["DIRECTORY_VARIABLE", "STATE_FILE", "Layout", "absolute_uri", "find_campaign", "local_directory"]
+__all__ = [
+    "AFAR_FILE",
+    "DIRECTORY_VARIABLE",
+    "STATE_FILE",
+    "Layout",
+    "absolute_uri",
+    "find_campaign",
+    "local_directory",
+]
 
 STATE_FILE = ".campaign.json"
 DIRECTORY_VARIABLE = "STAGE_CAMPAIGN_DIR"
+AFAR_FILE = ".campaign.afar.uri"
+"""Says where a campaign is kept of which a directory is this machine's copy."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 """What a URI begins with; of its two strokes a `Path` that was made from it has one."""
 
@@ -62,8 +72,28 @@ class Layout:
 
     @property
     def data(self) -> Path:
-        """Root of the staging datastore."""
+        """Where the staging datastore is in a campaign that is where it is."""
         return self.root / "data"
+
+    @property
+    def data_root(self) -> str:
+        """Root of the staging datastore: beside the other files of a campaign that is kept at a URI."""
+        return f"{self.kept_at}/data" if self.kept_at else str(self.data)
+
+    @property
+    def kept_at(self) -> str:
+        """Where the campaign is kept of which the directory is a copy; empty if it is where it is."""
+        try:
+            return (self.root / AFAR_FILE).read_text()
+        except OSError:
+            return ""
+
+    @property
+    def shown(self) -> str:
+        """What a person knows the directory by."""
+        from sync.filesystem.uris import redact
+
+        return redact(self.kept_at) or str(self.root)
 
     @property
     def logs(self) -> Path:
@@ -142,32 +172,31 @@ class Layout:
 
 
 def local_directory(uri: str | os.PathLike[str]) -> Path:
-    """Return the local directory that `uri` names.
+    """Return the local directory of the campaign that `uri` names.
 
     Parameters
     ----------
     uri : str or path
-        A path, or a ``file://`` URI.
+        A path, or a URI.
 
     Returns
     -------
     pathlib.Path
-        Absolute; it need not exist.
+        Absolute; it need not exist. Of a campaign that is kept at a URI, this machine's copy, brought up to date.
 
     Raises
     ------
-    UsageError
-        If it is on another file system: campaign directories are local.
+    StorageError
+        If what keeps it does not answer.
     """
     text = os.fspath(uri)
     scheme = _SCHEME.match(text)
     if scheme is not None:
         if scheme[1].lower() != "file":
-            raise UsageError(
-                f"a campaign directory cannot be at {scheme[1]}://: its registry and its lock need a local file system",
-                code="remote-campaign",
-                hint="Give a local directory; upstream, and a graph with --write-qg URI, may be anywhere.",
-            )
+            from stage.campaign.afar.copy import copy_for
+
+            # A `Path` that was made of it has only one stroke.
+            return copy_for(f"{scheme[1].lower()}://{text[scheme.end() :].lstrip('/')}").root
         text = unquote(urlsplit(text).path)
     return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - keeps symbolic links as the user wrote them
 
@@ -212,7 +241,7 @@ def find_campaign(directory: str | os.PathLike[str] | None = None) -> Path:
     root = local_directory(directory or os.environ.get(DIRECTORY_VARIABLE) or Path.cwd())
     if not (root / STATE_FILE).is_file():
         raise NotFoundError(
-            f"{root} is not a campaign directory: it has no {STATE_FILE}",
+            f"{Layout(root).shown} is not a campaign directory: it has no {STATE_FILE}",
             code="not-a-campaign",
             hint="Go to one, give --campaign-dir, or make one with 'stage clone UPSTREAM DIR'.",
         )

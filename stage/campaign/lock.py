@@ -16,13 +16,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from registry.errors import BusyError, StorageError, UsageError
+from stage.campaign.layout import AFAR_FILE
 
 __all__ = ["Holder", "campaign_lock", "lock_timeout", "read_holder"]
 
@@ -229,15 +230,27 @@ def campaign_lock(path: Path, command: str, timeout_s: float | None = None) -> I
         If the file cannot be made or locked.
     """
     me = Holder(socket.gethostname(), os.getpid(), command, time.time_ns())
-    handle = _wait(path, me, _timeout_s.get() if timeout_s is None else timeout_s)
+    longest_s = _timeout_s.get() if timeout_s is None else timeout_s
+    handle = _wait(path, me, longest_s)
     _log.debug("took the lock of %s", path.parent)
     try:
-        yield me
+        with _kept_elsewhere(path, me, longest_s):
+            yield me
     finally:
         with _guard:
             os.ftruncate(handle, 0)
             _mine.pop(_key(path), None)
             os.close(handle)
+
+
+def _kept_elsewhere(path: Path, me: Holder, timeout_s: float) -> AbstractContextManager[None]:
+    """Of a campaign that is kept at a URI, hold that too; what changes here is saved there."""
+    if not (path.parent / AFAR_FILE).exists():
+        return nullcontext()
+    from stage.campaign.afar.copy import copy_at
+
+    copy = copy_at(path.parent)
+    return copy.changing(me, timeout_s) if copy is not None else nullcontext()
 
 
 def _wait(path: Path, me: Holder, timeout_s: float) -> int:

@@ -65,7 +65,7 @@ def outputs_of(layout: Layout, state: CampaignState) -> str:
     str
         An absolute path or URI.
     """
-    return state.outputs_in or str(layout.data)
+    return state.outputs_in or layout.data_root
 
 
 def set_outputs(change: Change) -> None:
@@ -130,7 +130,7 @@ def align_outputs(change: Change, upstream: Repo) -> None:
         change.undoing(lambda: outputs.release(wanted, new))
     _remember(change.layout, wanted, new)
     change.undoing(lambda: _remember(change.layout, before, claim_id))
-    _move_binding(before or str(change.layout.data), wanted or str(change.layout.data))
+    _move_binding(before or change.layout.data_root, wanted or change.layout.data_root)
     if before:
         old = outputs.Claim(claim_id, change.state.name, str(change.layout.root))
         change.undoing(lambda: outputs.claim(before, old))

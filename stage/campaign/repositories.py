@@ -113,7 +113,7 @@ def open_staging(layout: Layout, *, writable: bool = False) -> Iterator[Repo]:
             code="no-staging",
             hint="It is made by the first 'stage build'.",
         )
-    repo = Repo.attach(layout.staging_url, str(layout.data), writable=writable)
+    repo = Repo.attach(layout.staging_url, layout.data_root, writable=writable)
     if outputs := repo.registry.attribute(OUTPUTS_IN):
         from sync.outputs_store import OutputsStore
 

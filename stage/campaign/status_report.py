@@ -35,6 +35,10 @@ class RunStatus(Document):
         Steps of the pipeline whose graphs are still to be built.
     datasets, size_bytes : int
         What it holds in staging.
+    unmerged : int
+        Quanta among `tasks` that are as jobs have recorded them, which nobody has merged into staging yet.
+    driven : str
+        Directory of the submission whose jobs run now; empty if there is none.
     """
 
     name: str
@@ -46,6 +50,8 @@ class RunStatus(Document):
     steps_left: Sequence[str] = ()
     datasets: int = 0
     size_bytes: int = 0
+    unmerged: int = 0
+    driven: str = ""
 
     @property
     def totals(self) -> dict[str, int]:
@@ -153,6 +159,8 @@ class StatusReport(Document):
         How files of inputs are fetched: ``direct``, ``link``, ``symlink`` or ``copy``.
     outputs_in : str or None
         Where outputs go (without what is secret in its URI), if not into the campaign's own directory.
+    kept_at : str
+        Where the campaign is kept of which the directory is this machine's copy; empty if it is where it is.
     inputs_moved : mapping of str to int
         What has become upstream of datasets that quanta have read here, to how many, as pulls have noted it.
     """
@@ -176,4 +184,5 @@ class StatusReport(Document):
     next_commands: Sequence[str] = ()
     artifacts: str = "direct"
     outputs_in: str | None = None
+    kept_at: str = ""
     inputs_moved: Mapping[str, int] = field(default_factory=dict)

@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.errors import AlreadyExistsError, ConflictError, StorageError
+from registry.errors import AlreadyExistsError, ConflictError, StorageError, UsageError
 from registry.model.refs import id_text
 from stage.campaign.bundling import DATA, GRAPH, PIPELINE, STAGING, BundleReport
 from stage.campaign.files import allows_wal
-from stage.campaign.layout import Layout
+from stage.campaign.layout import AFAR_FILE, Layout
 from stage.campaign.repositories import open_staging
 from stage.campaign.state import CampaignState, save_state
 
@@ -91,6 +91,12 @@ def make_campaign(bundle: Bundle, state: CampaignState, root: Path) -> BundleRep
     from registry.migrations.backup import copy_registry
     from sync.filesystem.durable import flush
 
+    if (root / AFAR_FILE).exists():
+        raise UsageError(
+            "a bundle is not imported into a campaign that is kept at a URI",
+            code="remote-campaign",
+            hint="Import it into a local directory.",
+        )
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise AlreadyExistsError(
             f"{root} is not empty", code="directory-in-use", hint="Name a new directory, or the campaign that the bundle came from."

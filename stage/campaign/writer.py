@@ -15,7 +15,13 @@ from stage.campaign.change import Change, campaign_exists, changing, remove_path
 from stage.campaign.command_line import command_text
 from stage.campaign.dropping import keep_chain
 from stage.campaign.edit import edit_collections, edit_definition, new_state
-from stage.campaign.layout import DIRECTORY_VARIABLE, STATE_FILE, Layout, absolute_uri, local_directory
+from stage.campaign.layout import (
+    DIRECTORY_VARIABLE,
+    STATE_FILE,
+    Layout,
+    absolute_uri,
+    local_directory,
+)
 from stage.campaign.lock import campaign_lock
 from stage.campaign.naming import infer_name
 from stage.campaign.options import EditOptions
@@ -144,7 +150,7 @@ class CampaignWriter(CampaignAfterwards):
             raise AlreadyExistsError(
                 f"{root} is a file", code="directory-in-use", hint="Name another directory."
             )
-        found = {p.name for p in root.iterdir()}
+        found = {p.name for p in root.iterdir() if not p.name.startswith(".campaign.afar")}
         name = self.state.name
         ours = (
             "staging.sqlite3",

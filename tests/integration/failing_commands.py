@@ -179,10 +179,10 @@ clone upstream new -p pipeline.yaml -i net/raw -d "station = 'nowhere'" | empty
 clone upstream new -p pipeline.yaml -c clean:nothing=1      | no setting
 clone upstream new/..                                       | name
 clone postgresql://me:secret@nowhere/db new                 | password
-clone upstream s3://bucket/new                              | s3://
-init upstream memory://new                                  | memory://
-build --repo upstream --campaign-dir s3://bucket/new        | s3://
-status --campaign-dir s3://bucket/new                       | s3://
+clone upstream nowhere://bucket/new                         | nowhere://
+init upstream nowhere://new                                 | nowhere://
+build --repo upstream --campaign-dir nowhere://bucket/new   | nowhere://
+status --campaign-dir nowhere://bucket/new                  | nowhere://
 init upstream camp                                          | campaign already
 init upstream new -p missing.yaml                           | missing.yaml
 init upstream new --next-run %x                             | placeholder
@@ -239,6 +239,7 @@ repo query upstream datasets nothing                        | nothing
 repo query upstream records nothing                         | nothing
 batch report --id 99                                        | 0 jobs found
 batch status --id 99                                        | 0 jobs found
+batch watch --interval 0                                    | interval
 batch cancel --id 99                                        | 0 jobs found
 batch cancel                                                | not said
 batch restart --id 99                                       | 0 jobs found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import NotFoundError, UsageError
+from registry.errors import NotFoundError
 from stage.campaign.files import allows_wal
 from stage.campaign.layout import Layout, absolute_uri, find_campaign, local_directory
 
@@ -32,15 +32,6 @@ def test_a_directory_without_state_is_no_campaign(tmp_path: Path) -> None:
         find_campaign(tmp_path)
 
     assert "stage clone" in caught.value.hint
-
-
-def test_a_remote_directory_is_refused_by_name() -> None:
-    """A campaign directory on S3 is refused, and the scheme is named; so it is as a path, which has lost a stroke."""
-    for directory in ("s3://bucket/campaign", Path("s3://bucket/campaign")):
-        with pytest.raises(UsageError, match=r"cannot be at s3://: its registry and its lock") as caught:
-            local_directory(directory)
-
-        assert caught.value.code == "remote-campaign"
 
 
 def test_a_file_uri_is_local() -> None:
@@ -77,3 +68,15 @@ def test_the_write_ahead_log_is_not_used_on_network_file_systems(tmp_path: Path)
     assert allows_wal(tmp_path, mounts)
     assert not allows_wal(tmp_path / "with space" / "deep", mounts)
     assert allows_wal(tmp_path, tmp_path / "no-such-table")
+
+
+def test_a_campaign_at_a_uri_has_a_directory_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same however the URI is written, also as a path, which has lost a stroke; its files go to the URI."""
+    monkeypatch.setenv("STAGE_STATE_DIR", str(tmp_path))
+    found = {local_directory(uri) for uri in ("memory://b/camp", "memory://b/camp/", Path("memory://b/camp"))}
+
+    assert len(found) == 1
+    (root,) = found
+    assert (root.name, root.is_relative_to(tmp_path)) == ("camp", True)
+    assert Layout(root).data_root == "memory://b/camp/data"
+    assert not allows_wal(root)
