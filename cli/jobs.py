@@ -73,7 +73,9 @@ def _exec(
     datastore: Annotated[
         str | None,
         typer.Option(
-            "--datastore", metavar="URI", help="Where outputs go; by default data/ of the graph's campaign."
+            "--datastore",
+            metavar="URI",
+            help="Where outputs go; else $STAGE_DATASTORE, else data/ of the graph's campaign.",
         ),
     ] = None,
     processes: Annotated[
@@ -103,7 +105,8 @@ def _exec(
 
     What a batch job does on its node. 'stage merge' brings the records into staging. Quanta that are complete, by the
     record or by what is in the datastore, are skipped and recorded as they are. A job that is started again while an
-    earlier start of it still lives takes its place: the earlier one ends with code 12 and overwrites nothing.
+    earlier start of it still lives takes its place: the earlier one ends with code 12 and overwrites nothing. Modules of
+    your own are looked for in the directories of $STAGE_TASK_PATH before those that the graph names.
 
     Example:
 

@@ -85,7 +85,7 @@ def quantum_environment(
     quantum : str
         Which, see `named_quanta`.
     datastore : str, optional
-        Where its inputs are; by default ``data`` of the campaign that the graph lies in.
+        Where its inputs are; by default ``$STAGE_DATASTORE``, or ``data`` of the campaign that the graph lies in.
     task_path : sequence of str, optional
         Directories of the users' own modules, besides those that the graph names.
 
@@ -102,7 +102,7 @@ def quantum_environment(
     NotFoundError
         If there is none, or one of its inputs is not there.
     """
-    from stage.campaign.jobs import datastore_of, open_run_graph
+    from stage.campaign.jobs import code_dirs, datastore_of, given_datastore, open_run_graph
     from stage.execution.worker import QuantumRunner, RunnerSettings
     from stage.execution.workplace import workspace_of
 
@@ -114,8 +114,8 @@ def quantum_environment(
             code="bad-quanta",
             hint=f"Give all its dimensions: {', '.join(opened.quantum(ordinals[0]).data_id)}.",
         )
-    store = datastore or datastore_of(graph, opened.header.output_run)
-    runner = QuantumRunner(RunnerSettings(graph, store, tuple(task_path)))
+    store = datastore or given_datastore() or datastore_of(graph, opened.header.output_run)
+    runner = QuantumRunner(RunnerSettings(graph, store, tuple(task_path), code_dirs=code_dirs()))
     found = opened.quantum(ordinals[0])
     told = workspace_of(runner.settings, opened.header, found, 0).environment
     return {**told, **_script_variables(runner, found)}

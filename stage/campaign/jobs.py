@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from stage.execution.progress import ProgressEvent, RunSummary
     from stage.graph.file.reader import GraphFile
 
-__all__ = ["datastore_of", "exec_graph", "job_quanta", "open_run_graph", "parse_quanta"]
+__all__ = [
+    "code_dirs", "datastore_of", "exec_graph", "given_datastore", "job_quanta", "open_run_graph", "parse_quanta",
+]  # fmt: skip
 
+_DATASTORE, _TASK_PATH = "STAGE_DATASTORE", "STAGE_TASK_PATH"
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?\Z")
 
 
@@ -86,10 +90,32 @@ def datastore_of(graph_uri: str, run: str) -> str:
         raise UsageError(
             f"{graph_uri} is not the graph of a campaign's run, so it does not say where outputs go",
             code="no-datastore",
-            hint="Say it: --datastore URI. A campaign's own graph has no run: see submit/RUN/graph.qg.",
+            hint="Say it: --datastore URI, or $STAGE_DATASTORE. A campaign's own graph has no run: see submit/RUN/graph.qg.",
         )
     found = Layout(root)
-    return outputs_of(found, load_state(found.state)) if found.state.is_file() else str(found.data)
+    return outputs_of(found, load_state(found.state)) if found.state.is_file() else found.data_root
+
+
+def given_datastore() -> str:
+    """Return where outputs go on this machine, where somebody says so.
+
+    Returns
+    -------
+    str
+        ``$STAGE_DATASTORE``, or empty.
+    """
+    return os.environ.get(_DATASTORE, "")
+
+
+def code_dirs() -> tuple[str, ...]:
+    """Return where the users' own modules are on this machine, where somebody says so.
+
+    Returns
+    -------
+    tuple of str
+        The directories in ``$STAGE_TASK_PATH``, separated as in PATH.
+    """
+    return tuple(filter(None, os.environ.get(_TASK_PATH, "").split(os.pathsep)))
 
 
 def open_run_graph(graph: str) -> GraphFile:
@@ -199,7 +225,7 @@ def exec_graph(
     record : str
         Where to write what became of them.
     datastore : str, optional
-        Where outputs go; by default ``data`` of the campaign that the graph lies in.
+        Where outputs go; by default ``$STAGE_DATASTORE``, or ``data`` of the campaign that the graph lies in.
     processes : int, optional
         Worker processes; 0 runs everything in this one.
     force : bool, optional
@@ -231,6 +257,10 @@ def exec_graph(
     ------
     StageError
         If the graph cannot be read, has no RUN, or the record cannot be written.
+
+    Notes
+    -----
+    Modules of the users' own are looked for in the directories of ``$STAGE_TASK_PATH`` before those that the graph names.
     """
     from stage.execution.job import execute_job
 
@@ -252,7 +282,7 @@ def exec_graph(
         ordinals = named_quanta(graph, quantum)
     else:
         ordinals = parse_quanta(quanta or "all", opened.layout.n_quanta)
-    outputs = datastore or datastore_of(graph, run)
+    outputs = datastore or given_datastore() or datastore_of(graph, run)
     refuse_given_run(outputs, run)
     return execute_job(
         graph,
@@ -260,6 +290,7 @@ def exec_graph(
         record,
         outputs,
         processes=processes,
+        code_dirs=code_dirs(),
         job=name,
         attempt=attempt,
         force=force,

@@ -50,7 +50,7 @@ def execute_job(
     processes: int = 0,
     job: str = "",
     attempt: int | None = None,
-    task_path: Sequence[str] = (),
+    code_dirs: Sequence[str] = (),
     logs_dir: str = "",
     log_level: str = "INFO",
     on_progress: Callable[[ProgressEvent], Any] | None = None,
@@ -79,8 +79,8 @@ def execute_job(
         What the job is called.
     attempt : int, optional
         How often the job was tried before, as whoever starts it counts; by default nobody does.
-    task_path : sequence of str, optional
-        Directories of user modules, besides those that the graph names.
+    code_dirs : sequence of str, optional
+        Directories of user modules, which count before those that the graph names.
     logs_dir : str, optional
         Where logs can be followed while quanta run.
     log_level : str, optional
@@ -136,13 +136,13 @@ def execute_job(
     settings = RunnerSettings(
         graph_uri,
         datastore_root,
-        tuple(task_path),
-        logs_dir,
-        log_level,
+        logs_dir=logs_dir,
+        log_level=log_level,
         look_for_inputs=True,
         replace=force,
         log_limit=log_limit,
         wrap=wrap,
+        code_dirs=tuple(code_dirs),
     )
     runner = QuantumRunner(settings)
     graph = runner.file
@@ -237,7 +237,7 @@ def _pool(
     from stage.execution.time_limits import TimeLimits
 
     graph = runner.file
-    late = Late(graph, ordinals, runner.store, runner.settings.task_path)
+    late = Late(graph, ordinals, runner.store, code_dirs=runner.settings.code_dirs)
     needs = Needs.of(graph, ordinals, complete, processes, allowance, late=late)
     return ProcessPool(runner.settings, processes, limits=TimeLimits(graph, timeout_s)), needs
 

@@ -40,13 +40,21 @@ class Late:
         Where inputs are.
     task_path : sequence of str, optional
         Directories of the users' own modules, besides those that the graph names.
+    code_dirs : sequence of str, optional
+        Directories of such modules that count before those.
     """
 
     def __init__(
-        self, graph: QuantumSource, ordinals: Sequence[int], store: Datastore, task_path: Sequence[str] = ()
+        self,
+        graph: QuantumSource,
+        ordinals: Sequence[int],
+        store: Datastore,
+        task_path: Sequence[str] = (),
+        *,
+        code_dirs: Sequence[str] = (),
     ) -> None:
         self._graph, self._ordinals, self._store = graph, ordinals, store
-        self._path = (*graph.header.search_path, *task_path)
+        self._path = (*code_dirs, *graph.header.search_path, *task_path)
         places = np.searchsorted(
             [t.offset for t in graph.layout.tasks], np.asarray(ordinals, dtype=np.int64), side="right"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -43,6 +43,8 @@ class RunnerSettings:
         Task to the number of the command, from 1, that its quanta begin at.
     fence : str
         What appears when the job that runs them is started again: then nothing is written any more; none if empty.
+    code_dirs : tuple of str
+        Directories of users' modules that count before those that the graph names: of a machine that has its own.
     """
 
     graph_uri: str
@@ -57,6 +59,7 @@ class RunnerSettings:
     keep_scratch: bool = False
     begin_at: Mapping[str, int] = field(default_factory=dict)
     fence: str = ""
+    code_dirs: tuple[str, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         """Return it as JSON values.
@@ -82,7 +85,22 @@ class RunnerSettings:
         RunnerSettings
             Equal to the first.
         """
-        return cls(**{**document, "task_path": tuple(document["task_path"])})
+        return cls(**{**document, **{k: tuple(document[k]) for k in ("task_path", "code_dirs")}})
+
+    def search_path(self, named: Sequence[str]) -> tuple[str, ...]:
+        """Return where the users' own modules are looked for.
+
+        Parameters
+        ----------
+        named : sequence of str
+            The directories that the graph names.
+
+        Returns
+        -------
+        tuple of str
+            The first that has a module counts.
+        """
+        return (*self.code_dirs, *named, *self.task_path)
 
 
 def check_limits(processes: int, timeout_s: float | None, retries: int) -> None:

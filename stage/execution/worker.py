@@ -268,7 +268,7 @@ class QuantumRunner:
             self._own_mb += data_mb() - before
 
     def _build(self, node: TaskNode) -> Task:
-        extend_path((*self.graph.header.search_path, *self.settings.task_path))
+        extend_path(self.settings.search_path(self.graph.header.search_path))
         init_inputs = {
             name: self.store.get(artifact_of(planned), planned.storage_class)
             for name, planned in self.graph.init_inputs(node.label).items()

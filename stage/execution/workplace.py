@@ -57,7 +57,7 @@ def workspace_of(settings: RunnerSettings, header: Header, quantum: Quantum, att
         With the variables that tell of the run.
     """
     log = live_log_path(settings.logs_dir, quantum) if settings.logs_dir else ""
-    code = (*settings.task_path, *header.search_path)
+    code = (*settings.code_dirs, *settings.task_path, *header.search_path)
     environment = {
         "STAGE_RUN": header.output_run,
         "STAGE_QUANTUM": id_text(quantum.id),
