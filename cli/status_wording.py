@@ -31,6 +31,8 @@ def status_lines(report: StatusReport) -> Iterable[str]:
         Lines.
     """
     yield f"campaign  {report.name}" + (f" — {report.doc}" if report.doc else "")
+    if report.kept_at:
+        yield f"kept at   {report.kept_at}"
     yield f"upstream  {report.upstream}"
     yield f"pipeline  {report.pipeline or '-'}"
     yield f"inputs    {', '.join(report.collections.get('inputs', ())) or '-'}"
@@ -90,6 +92,7 @@ def _run_lines(report: StatusReport) -> Iterable[str]:
         yield from failure_lines(run.failures, run.n_failures)
         if run.n_failures > len(run.failures):
             yield "        all of them: stage log --failed"
+        yield from _job_lines(run)
         begun = run.totals.get("begun", 0)
         if begun and not report.holder:
             yield f"lost    {count_text(begun, 'quantum', 'quanta')} begun and not recorded: that run was killed; 'stage run' runs them again"
@@ -101,6 +104,14 @@ def _run_lines(report: StatusReport) -> Iterable[str]:
     if dropped := report.collections.get("dropped"):
         yield ""
         yield f"dropped   {', '.join(dropped)}; 'stage clean' removes what is left"
+
+
+def _job_lines(run: RunStatus) -> Iterable[str]:
+    if run.unmerged:
+        what = count_text(run.unmerged, "quantum", "quanta")
+        yield f"jobs    {what} as jobs have recorded them, not merged into staging yet"
+    if run.driven:
+        yield f"jobs    run now: stage batch report --id {run.driven}"
 
 
 def _totals_text(run: RunStatus) -> str:

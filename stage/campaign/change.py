@@ -248,7 +248,9 @@ class Change:
         if (ready or self.state != self._saved) and self._before is not None:
             self._undo.add([self.layout.state, *ready])
         elif ready:
-            self._created += [final for final in ready if not final.exists()]
+            new = [final for final in ready if not final.exists()]
+            self._created += new
+            self._undo.add([self.layout.state, *new])
         for final, path in ready.items():
             path.replace(final)
             sync_directory(final.parent)

@@ -1,4 +1,7 @@
-"""Logs of quanta that were running when their run ended: nobody recorded them, and their text lies under ``logs/``."""
+"""Logs of quanta that staging does not have: of those that jobs have recorded, and of those that were running.
+
+The first are in the datastore, as record files tell; the text of the others lies under ``logs/``.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ from registry.model.records import QuantumStatus
 from stage.campaign.lock import read_holder
 from stage.campaign.log_choice import chosen_by_query
 from stage.campaign.outcomes import by_data_id, has_collection, planned_tasks
-from stage.campaign.reading import read_logs
+from stage.campaign.reading import log_text, read_logs
 from stage.campaign.reports import LogEntry
 from stage.campaign.steps import run_graphs
+from stage.campaign.unmerged import Unmerged, is_complete, unmerged
 
 if TYPE_CHECKING:
     from registry.registry import Snapshot
@@ -46,7 +50,7 @@ def logs_of(
     attempts: bool = False,
     data_query: str = "",
 ) -> list[LogEntry]:
-    """Read the logs of a run's quanta: those that are recorded, then those of which no end is recorded.
+    """Read the logs of a run's quanta: those that are recorded, by jobs too, then those of which no end is recorded.
 
     Parameters
     ----------
@@ -77,16 +81,60 @@ def logs_of(
             snapshot, layout, run, label=label, chosen=dict(w.split("=", 1) for w in words if "=" in w),
             data_query=data_query, failed=failed, tail=tail,
         )  # fmt: skip
+        newer = unmerged(snapshot, layout, run) if has_collection(snapshot, run) else []
+        of_jobs = _chosen(
+            snapshot, newer, label, dict(w.split("=", 1) for w in words if "=" in w), data_query
+        )
     try:
         recorded = read_logs(
             staging, run, *words, failed=failed, tail=tail, attempts=attempts, data_query=data_query
         )
     except NotFoundError as error:
         # A task of which nothing is recorded yet is none that the run does not have.
-        if not lost or error.code != "no-such-task":
+        if error.code != "no-such-task" or label not in planned_tasks(layout, run):
             raise
         recorded = []
+    if of_jobs:
+        recorded = _with_jobs(staging, recorded, of_jobs, failed=failed, tail=tail, attempts=attempts)
     return [*recorded, *lost]
+
+
+def _chosen(
+    snapshot: Snapshot, rows: list[Unmerged], label: str | None, chosen: dict[str, str], data_query: str
+) -> list[Unmerged]:
+    """Return those of some quanta that are asked for, whatever became of them."""
+    rows = [r for r in rows if label in (None, r.task) and (not chosen or _matches(r.data_id, chosen))]
+    if not rows or not data_query.strip():
+        return rows
+    named = Columns.from_rows(
+        ("task", "data_id", "place"), [(r.task, r.data_id, i) for i, r in enumerate(rows)]
+    )
+    return [rows[i] for i in chosen_by_query(snapshot, named, data_query)["place"].tolist()]
+
+
+def _with_jobs(
+    staging: Repo,
+    recorded: list[LogEntry],
+    rows: list[Unmerged],
+    *,
+    failed: bool,
+    tail: int | None,
+    attempts: bool,
+) -> list[LogEntry]:
+    """Put in what jobs have recorded; it takes the place of what staging says of the same quantum."""
+    newest = {(r.task, r.data_id): r.status for r in rows if r.is_last}
+    if not attempts:
+        recorded = [e for e in recorded if (e.task, e.data_id) not in newest]
+    asked = [r for r in rows if (attempts and (r.task, r.data_id) in newest) or r.is_last]
+    if failed:
+        recorded = [e for e in recorded if newest.get((e.task, e.data_id), e.status) == QuantumStatus.FAILED]
+        asked = [r for r in asked if newest[r.task, r.data_id] == QuantumStatus.FAILED]
+    texts = (log_text(staging, r.log, tail) for r in asked)
+    found = [
+        LogEntry(r.task, r.data_id, r.status, r.message, text, r.attempt)
+        for r, text in zip(asked, texts, strict=True)
+    ]
+    return sorted([*recorded, *found], key=lambda e: (*by_data_id((e.task, e.data_id)), e.attempt))
 
 
 def lost_logs(
@@ -131,7 +179,7 @@ def lost_logs(
     A directory for each task is listed. Graphs are read only where a run is not complete and there is such a log.
     """
     is_busy = read_holder(layout.lock) is not None
-    if (is_busy and failed) or not has_collection(snapshot, run) or _is_complete(snapshot, layout, run):
+    if (is_busy and failed) or not has_collection(snapshot, run) or is_complete(snapshot, layout, run):
         return []
     files = {UUID(path.stem[-_UUID_LENGTH:]).bytes: path for path in _files(layout.logs / run, label)}
     quanta = snapshot.quanta([run])
@@ -150,13 +198,6 @@ def lost_logs(
         for task, data_id, path in sorted(rows, key=by_data_id)
         if _matches(data_id, chosen or {})
     ]
-
-
-def _is_complete(snapshot: Snapshot, layout: Layout, run: str) -> bool:
-    """Tell whether every planned quantum is complete: counting is much quicker than reading."""
-    counts = snapshot.count_outcomes(run).rows(("status", "n"))
-    n_complete = sum(n for status, n in counts if status in QuantumStatus.COMPLETE)
-    return bool(n_complete == sum(planned_tasks(layout, run).values()))
 
 
 def _files(folder: Path, label: str | None) -> Iterator[Path]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from registry.registry import Snapshot
     from sync.repo import Repo
 
-__all__ = ["get_dataset", "is_id", "read_logs"]
+__all__ = ["get_dataset", "is_id", "log_text", "read_logs"]
 
 _ID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\Z")
 
@@ -196,7 +196,7 @@ def read_logs(
                 for number, status, message in tried[quantum]:
                     found = _log_of_attempt(artifact, (last, attempt), (status, number))
                     entries.append((task, data_id, status, message or "", found, number))
-    return [LogEntry(t, d, s, m, _text(repo, a, tail), n) for t, d, s, m, a, n in entries]
+    return [LogEntry(t, d, s, m, log_text(repo, a, tail), n) for t, d, s, m, a, n in entries]
 
 
 def _by_quantum(rows: Iterable[tuple[Any, ...]]) -> dict[bytes, list[tuple[int, str, str]]]:
@@ -243,7 +243,23 @@ def _matches(data_id: str, chosen: Mapping[str, str]) -> bool:
     return all(str(values.get(name)) == value for name, value in chosen.items())
 
 
-def _text(repo: Repo, artifact: Any, tail: int | None) -> str:
+def log_text(repo: Repo, artifact: Artifact | None, tail: int | None) -> str:
+    """Read a log.
+
+    Parameters
+    ----------
+    repo : Repo
+        In whose datastore it is.
+    artifact : Artifact or None
+        The log; None if there is none.
+    tail : int or None
+        Only its last lines, so many.
+
+    Returns
+    -------
+    str
+        The text; of one that cannot be read, why.
+    """
     if artifact is None:
         return ""
     try:

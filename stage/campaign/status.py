@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from registry.errors import NotFoundError, StageError
 from registry.model.records import QuantumStatus
 from stage.campaign.discrepancy import find_discrepancies
+from stage.campaign.driven import driver_of
 from stage.campaign.graph_reports import GraphReport
 from stage.campaign.graphs import graph_report, open_graph
 from stage.campaign.lock import read_holder
 from stage.campaign.moved_on import moved_inputs_counts
 from stage.campaign.outcomes import failures_of, planned_tasks, task_counts
 from stage.campaign.pushing import push_state
+from stage.campaign.reports import Failure
 from stage.campaign.repositories import lost_staging, open_staging
 from stage.campaign.staleness import staleness_notes
 from stage.campaign.status_next import next_commands
 from stage.campaign.status_report import PushOutlook, RunStatus, StatusReport, UpstreamStatus
 from stage.campaign.step_graphs import Elsewhere
 from stage.campaign.steps import run_graphs, steps_left
+from stage.campaign.unmerged import unmerged
 
 if TYPE_CHECKING:
     from registry.registry import Snapshot
     from stage.campaign.layout import Layout
     from stage.campaign.state import CampaignState
+    from stage.campaign.unmerged import Unmerged
 
 __all__ = ["campaign_status"]
 
 _MAX_FAILURES = 10
+_MOST_RECORDS = 10_000
+"""Where jobs have left more record files, they are counted when they are merged: this is for a person who waits."""
 _LOGGED = (*sorted(QuantumStatus.COMPLETE), QuantumStatus.FAILED)
 
 
@@ -51,10 +57,12 @@ def campaign_status(layout: Layout, state: CampaignState, *, ask_upstream: bool 
     StatusReport
         Plain values.
     """
+    from stage.campaign.afar.copy import copy_at
     from sync.filesystem.uris import redact
 
     graph, problem = _graph(layout, state)
-    holder, lost = read_holder(layout.lock), lost_staging(layout)
+    lost, copy = lost_staging(layout), copy_at(layout.root)
+    holder = read_holder(layout.lock) or (copy.holder() if copy is not None else None)
     runs, staging = _runs(layout, state)
     asked = _upstream(layout, state) if ask_upstream else None
     following = [] if asked is None or holder is not None else asked.next_commands
@@ -89,6 +97,7 @@ def campaign_status(layout: Layout, state: CampaignState, *, ask_upstream: bool 
         ],
         artifacts=state.artifacts,
         outputs_in=None if state.outputs_in is None else redact(state.outputs_in),
+        kept_at=redact(copy.uri) if copy is not None else "",
         inputs_moved=_inputs_moved(layout),
     )
 
@@ -167,7 +176,33 @@ def _run(
     for label, left_out in _left_out(layout, name).items():
         tasks.setdefault(label, {})["skipped"] = left_out
     push = push_state(snapshot, name) if done else "nothing done"
-    return RunStatus(name, place, tasks, failures, n, push, steps_left(layout, name), *held)
+    newer, driver = [], None
+    if place == "current":
+        newer = [row for row in unmerged(snapshot, layout, name, most=_MOST_RECORDS) if row.is_last]
+        driver = driver_of(layout, name)
+        failures, n = _count_unmerged(tasks, failures, n, newer)
+    return RunStatus(
+        name, place, tasks, failures, n, push, steps_left(layout, name), *held,
+        unmerged=len(newer), driven=str(driver[0]) if driver else "",
+    )  # fmt: skip
+
+
+def _count_unmerged(
+    tasks: dict[str, dict[str, int]], failures: Sequence[Failure], n_failures: int, newer: Sequence[Unmerged]
+) -> tuple[list[Failure], int]:
+    """Count quanta as jobs have recorded them, in place of what staging says; return what has failed now."""
+    for row in newer:
+        counts = tasks[row.task]
+        before = row.before or "missing"
+        counts[before] -= 1
+        if not counts[before]:
+            del counts[before]
+        counts[row.status] = counts.get(row.status, 0) + 1
+    known = {(row.task, row.data_id) for row in newer}
+    failed = [Failure(r.task, r.data_id, r.message) for r in newer if r.status == QuantumStatus.FAILED]
+    n_failures += len(failed) - sum(row.before == QuantumStatus.FAILED for row in newer)
+    kept = [f for f in failures if (f.task, f.data_id) not in known]
+    return [*kept, *failed][:_MAX_FAILURES], n_failures
 
 
 def _note_begun(layout: Layout, run: str, tasks: Mapping[str, dict[str, int]]) -> None:

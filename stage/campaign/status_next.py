@@ -54,8 +54,12 @@ def next_commands(
 
         return [f"stage clone {shlex.quote(redact(state.repo))} DIR"]
     looks = ["stage log --failed"] if any(r.n_failures for r in runs[:1]) else []
+    if runs and runs[0].driven:
+        return [*looks, f"stage batch report --id {shlex.quote(runs[0].driven)}"]
     if is_held:
         return looks
+    if runs and runs[0].unmerged:
+        return [*looks, f"stage merge --run {shlex.quote(runs[0].name)}"]
     return [*looks, *_definition(state, graph), *_execution(state, graph, problem, runs), *_push(runs)]
 
 

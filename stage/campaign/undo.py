@@ -194,7 +194,16 @@ def is_half_done(layout: Layout) -> bool:
     bool
         True also while a command is making one.
     """
-    return (layout.root / _OPEN).is_dir()
+    return (layout.root / _OPEN).is_dir() and not _is_made(layout)
+
+
+def _is_made(layout: Layout) -> bool:
+    """Tell whether a new campaign is there after all: its state is written when all else is in its place."""
+    try:
+        entries = dict(json.loads((layout.root / _OPEN / _LIST).read_bytes()))
+    except FileNotFoundError:
+        return False
+    return entries.get(layout.state.name, "") is None and layout.state.exists()
 
 
 def recover(layout: Layout) -> bool:
@@ -215,6 +224,9 @@ def recover(layout: Layout) -> bool:
         path.unlink(missing_ok=True)
     folder = layout.root / _OPEN
     if not folder.is_dir():
+        return False
+    if _is_made(layout):
+        shutil.rmtree(folder, ignore_errors=True)
         return False
     _put_back(folder)
     return True

@@ -29,7 +29,7 @@ _BOOT = (
     "from stage.batch.driving.starting import main; sys.exit(main(sys.argv[1]))"
 )
 _START_S = 60.0
-_DONE, _FAILED = "done: ", "failed: "
+_DONE, _FAILED, _TAKEN = "done: ", "failed: ", "taken: "
 """How the last that a head says begins."""
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 # The shell starts it and ends, so that nobody has to wait for it; it prints the number of its process.
@@ -58,12 +58,7 @@ def start_head(where: SubmitDir) -> int:
     """
     found = living_head(where)
     if found is not None:
-        raise BusyError(
-            f"{where.root} is driven by another head: {found}",
-            code="has-head",
-            holder=str(found),
-            hint="See how far it is: stage batch report.",
-        )
+        raise _taken(where, str(found))
     size = where.head_log.stat().st_size if where.head_log.exists() else 0
     command = [sys.executable, "-P", "-c", _BOOT, str(where.root), json.dumps([p for p in sys.path if p])]
     # Who starts it may be a job itself, the final one of a step: with that this head has nothing to do.
@@ -80,6 +75,15 @@ def start_head(where: SubmitDir) -> int:
     return pid
 
 
+def _taken(where: SubmitDir, holder: str) -> BusyError:
+    return BusyError(
+        f"{where.root} is driven by another head: {holder}",
+        code="has-head",
+        holder=holder,
+        hint="See how far it is: stage batch report.",
+    )
+
+
 def _await_start(where: SubmitDir, pid: int, size: int) -> None:
     until = time.monotonic() + _START_S
     while time.monotonic() < until:
@@ -94,6 +98,9 @@ def _await_start(where: SubmitDir, pid: int, size: int) -> None:
     said = _since(where.head_log, size)
     if said and said[-1].startswith(_DONE):
         return
+    # Of two that were started at once, the one that was quicker writes there too.
+    if taken := next((line for line in said if line.startswith(_TAKEN)), ""):
+        raise _taken(where, taken.removeprefix(_TAKEN))
     # What went wrong is before what to do about it; of a crash it is the last line.
     why = next((line for line in said if line.startswith(_FAILED)), said[-1] if said else "it said nothing")
     raise ExecutionError(
@@ -184,7 +191,10 @@ def main(root: str) -> int:
     try:
         result = run_head(SubmitDir(Path(root)))
     except StageError as error:
-        sys.stderr.write(f"{_FAILED}{error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+        if isinstance(error, BusyError) and error.code == "has-head":
+            sys.stderr.write(f"{_TAKEN}{error.holder}\n")
+        else:
+            sys.stderr.write(f"{_FAILED}{error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
         return 1
     said = "all has ended" if result.is_ended else "left"
     sys.stderr.write(f"{_DONE}{said} after {result.elapsed_s:.1f} s\n")

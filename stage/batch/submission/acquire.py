@@ -14,21 +14,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.errors import ConflictError, NotFoundError, UsageError
+from stage.batch.driving.locking import living_head
 from stage.batch.layout import SubmitDir
 from stage.batch.submission.generation_log import generation_log
+from stage.batch.submission.handing import has_begun
 from stage.batch.submission.identity import SubmitStage, load_identity
 from stage.batch.submission.pass_through import build_options
 from stage.campaign.campaign import Campaign
 from stage.campaign.graph_options import GraphOptions
 from stage.campaign.options import EditOptions
 from stage.campaign.run_options import RunOptions, StackOptions
+from sync.faults import At, no_fault
 
 if TYPE_CHECKING:
     from stage.batch.submission.payload import Payload
     from stage.campaign.change import Change
+    from stage.campaign.layout import Layout
+    from stage.campaign.state import Collections
     from stage.graph.graph import QuantumGraph
 
-__all__ = ["AcquireOptions", "Acquired", "acquire", "look_ahead", "open_campaign"]
+__all__ = ["AcquireOptions", "Acquired", "acquire", "half_begun", "look_ahead", "open_campaign"]
 
 _log = logging.getLogger(__name__)
 
@@ -164,7 +169,9 @@ def _define(payload: Payload, directory: str | Path, edits: EditOptions) -> Camp
     return Campaign.init(payload.repo, directory, **edits)
 
 
-def acquire(payload: Payload, campaign_dir: str | Path | None, options: AcquireOptions) -> Acquired:
+def acquire(
+    payload: Payload, campaign_dir: str | Path | None, options: AcquireOptions, *, at: At = no_fault
+) -> Acquired:
     """Build the graph and make a RUN ready to be written, as ``stage run`` does before it executes anything.
 
     Parameters
@@ -175,6 +182,8 @@ def acquire(payload: Payload, campaign_dir: str | Path | None, options: AcquireO
         Which campaign; see `open_campaign`.
     options : AcquireOptions
         Which RUN.
+    at : callable, optional
+        Called with the name of each step that is done.
 
     Returns
     -------
@@ -196,6 +205,8 @@ def acquire(payload: Payload, campaign_dir: str | Path | None, options: AcquireO
         with _changed(campaign, edits, payload, options) as (change, wanted):
             prepared = prepare_campaign(change, wanted)
             _check_graph(prepared.graph)
+            at("run-made")
+        at("run-kept")
         _log.info("quanta: %s", ", ".join(f"{n} {task}" for task, n in prepared.graph.counts().items()))
         _log.info("made run %s ready in %.1f s", prepared.name, time.monotonic() - began)
         where = SubmitDir(campaign.layout.submit(prepared.name))
@@ -255,12 +266,10 @@ def _changed(
     with campaign._changing("batch submit", all_edits, dry_run=dry_run) as change:  # noqa: SLF001 - as its verbs do
         pattern = _pattern(payload) if change.is_new else change.state.collections.next_run
         named = bool(payload.output_run) and (change.is_new or payload.names_run)
-        current = change.state.collections.current_run
-        is_another = named and current not in (None, payload.output_run) and not options.says_which
-        chosen = replace(options, new_run=options.new_run or is_another)
-        taken_up = _taken_up(change, chosen)
+        chosen = replace(options, new_run=options.new_run or _names_another(change, payload, options))
+        taken_up = _taken_up(change.state.collections, chosen)
         if taken_up:
-            _check_not_submitted(SubmitDir(change.layout.submit(taken_up)), taken_up)
+            _check_not_begun(SubmitDir(change.layout.submit(taken_up)), taken_up)
         elif named:
             change.state = change.state.with_collections(next_run=payload.output_run)
         if payload.graph and not taken_up:
@@ -277,23 +286,71 @@ def _pattern(payload: Payload) -> str:
     return payload.output_run.replace(payload.timestamp, "%t") if has_time else "%c/%t"
 
 
-def _taken_up(change: Change, options: AcquireOptions) -> str:
+def _names_another(campaign: Campaign | Change, payload: Payload, options: AcquireOptions) -> bool:
+    """Tell whether a file names another RUN than the current one."""
+    current = campaign.state.collections.current_run
+    if options.says_which or not payload.names_run or current is None:
+        return False
+    return not payload.names(current) or (
+        current != payload.output_run and not _is_unfinished(campaign.layout, current)
+    )
+
+
+def _is_unfinished(layout: Layout, run: str) -> bool:
+    """Tell whether a RUN waits to be submitted, as a command that was killed leaves it, or its jobs are going on."""
+    from stage.campaign.outcomes import planned_tasks, task_counts
+    from stage.campaign.repositories import open_staging
+
+    where = SubmitDir(layout.submit(run))
+    if where.identity.is_file():
+        return not load_identity(where).has_done(SubmitStage.SUBMIT) or living_head(where) is not None
+    with open_staging(layout) as staging, staging.registry.read() as snapshot:
+        counts = task_counts(snapshot, run, planned_tasks(layout, run))
+    return {status for found in counts.values() for status in found} <= {"missing"}
+
+
+def half_begun(
+    payload: Payload, campaign_dir: str | Path | None, options: AcquireOptions
+) -> SubmitDir | None:
+    """Find a submission whose jobs have begun, but not what noted that: its command was killed.
+
+    Parameters
+    ----------
+    payload, campaign_dir, options
+        As for `acquire`.
+
+    Returns
+    -------
+    SubmitDir or None
+        Its directory, if the RUN that would be gone on with is of such a one.
+    """
+    campaign = _there(campaign_dir) or (None if campaign_dir else _there(_own_directory(payload)))
+    if campaign is None or _names_another(campaign, payload, options):
+        return None
+    where = SubmitDir(campaign.layout.submit(_taken_up(campaign.state.collections, options)))
+    if not where.identity.is_file():
+        return None
+    known = load_identity(where)
+    return where if has_begun(where, known) and not known.has_done(SubmitStage.SUBMIT) else None
+
+
+def _taken_up(runs: Collections, options: AcquireOptions) -> str:
     """Return the RUN that is gone on with; empty if one is begun."""
-    runs = change.state.collections
     if options.new_run or options.replace or options.restart:
         return ""
     return runs.current_run or (runs.past_runs[0] if options.continue_run and runs.past_runs else "")
 
 
-def _check_not_submitted(where: SubmitDir, run: str) -> None:
+def _check_not_begun(where: SubmitDir, run: str) -> None:
     if not where.identity.is_file():
         return
     known = load_identity(where)
-    if known.has_done(SubmitStage.SUBMIT):
+    if has_begun(where, known):
         raise ConflictError(
             f"run '{run}' was submitted already, as {known.id}",
             code="already-submitted",
-            hint=f"To go on with it: 'stage batch restart --id {known.id}'. For another run: --new-run, or --replace.",
+            hint=f"How far it is: 'stage batch report --id {known.id}'. What failed begins again: "
+            f"'stage batch restart --id {known.id}'. For another run: --new-run, or --replace.",
         )
 
 

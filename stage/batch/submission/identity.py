@@ -67,6 +67,8 @@ class Identity:
         Which step of the pipeline it is, from 1; 0 for a pipeline without.
     handle : str, optional
         What an engine that needs no head calls it.
+    is_begun : bool, optional
+        Whether its jobs were about to begin: whoever finds only this cannot know whether they have.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Identity:
     finish: bool | None = None
     step: int = 0
     handle: str = ""
+    is_begun: bool = False
 
     def has_done(self, stage: SubmitStage) -> bool:
         """Tell whether a stage is done.

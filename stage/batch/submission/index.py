@@ -16,10 +16,10 @@ from typing import Any
 
 from registry.errors import NotFoundError, StorageError
 from stage.batch.layout import SubmitDir
+from stage.state_directory import STATE_VARIABLE, state_directory
 
-__all__ = ["STATE_VARIABLE", "IndexEntry", "add_entry", "all_entries", "find_entry", "state_directory"]
+__all__ = ["IndexEntry", "add_entry", "all_entries", "find_entry"]
 
-STATE_VARIABLE = "STAGE_STATE_DIR"
 _FILE = "runs.jsonl"
 
 
@@ -59,18 +59,6 @@ class IndexEntry:
         return SubmitDir(Path(self.submit_dir))
 
 
-def state_directory() -> Path:
-    """Return where this user's index is.
-
-    Returns
-    -------
-    pathlib.Path
-        ``$STAGE_STATE_DIR``, else ``~/.local/state/stage``; it need not exist.
-    """
-    given = os.environ.get(STATE_VARIABLE)
-    return Path(given).expanduser() if given else Path.home() / ".local" / "state" / "stage"
-
-
 def all_entries() -> list[IndexEntry]:
     """Read the index.
 
@@ -94,7 +82,7 @@ def all_entries() -> list[IndexEntry]:
 
 
 def add_entry(entry: IndexEntry) -> IndexEntry:
-    """Put a submission into the index; one of the same directory and name keeps its number.
+    """Put a submission into the index; one of the same directory keeps its number.
 
     Parameters
     ----------
@@ -114,7 +102,9 @@ def add_entry(entry: IndexEntry) -> IndexEntry:
     try:
         with _locked() as file:
             known = all_entries()
-            same = (e.id for e in known if (e.submit_dir, e.name) == (entry.submit_dir, entry.name))
+            # The name may be made of the time, and is then another one when the same is submitted again.
+            there = [e for e in known if e.submit_dir == entry.submit_dir]
+            same = (e.id for e in there if e.user == entry.user or e.name == entry.name)
             number = next(same, max((e.id for e in known), default=0) + 1)
             numbered = replace(entry, id=number)
             # A line that was cut off by a kill ends here, and is no entry.

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.errors import ConflictError, UsageError
+from registry.errors import ConflictError, NotFoundError, UsageError
 from stage.batch.layout import SubmitDir
-from stage.batch.submission.acquire import AcquireOptions, acquire, look_ahead
+from stage.batch.submission.acquire import AcquireOptions, acquire, half_begun, look_ahead
 from stage.batch.submission.engines import find_for
 from stage.batch.submission.field_programs import without_field_programs
 from stage.batch.submission.final_commands import has_own_commands, with_final_commands
+from stage.batch.submission.handing import has_begun
 from stage.batch.submission.identity import (
     Identity,
     SubmitStage,
@@ -40,6 +41,7 @@ from stage.batch.submission.settings_of import (
 from stage.batch.submission.stages import Stages, has_files, shown_files
 from stage.campaign.files import write_atomically
 from stage.campaign.steps import StepPlan
+from sync.faults import At, no_fault
 
 if TYPE_CHECKING:
     from stage.batch.config.settings import Settings
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 
 __all__ = ["submit_to"]
 
+_GOES_ON = (
+    "its jobs had begun when the command that submitted it was ended: they go on as they were submitted"
+)
 _RUN_OPTIONS = ("new_run", "continue_run", "replace", "restart", "unstore", "purge", "finish")
 _PAYLOAD_OPTIONS = (
     "butler_config", "input", "output", "output_run", "data_query", "pipeline", "qgraph", "extra_qgraph_options",
@@ -63,6 +68,7 @@ def submit_to(
     next_step: bool = False,
     show: bool = False,
     dry_run: bool = False,
+    at: At = no_fault,
 ) -> SubmitReport:
     """Make a submission up to a stage.
 
@@ -84,6 +90,8 @@ def submit_to(
         With `dry_run`: return what would be in the files.
     dry_run : bool, optional
         Write nothing but into a temporary directory that goes again.
+    at : callable, optional
+        Called with the name of each step that is done.
 
     Returns
     -------
@@ -109,9 +117,14 @@ def submit_to(
     if dry_run:
         return _look(file, target, campaign_dir, options, given, show=show)
     if not Path(file).is_dir():
-        work = _begun(file, campaign_dir, options, given)
+        settings = _checked(file_settings(file, given))
+        half = half_begun(Payload.of(settings), campaign_dir, _acquire_options(options, settings))
+        if half is not None:
+            work = _found(str(half.root), {}, {}, target, at=at, notes=[_GOES_ON])
+            return work.report(work.do(SubmitStage.SUBMIT, wait=wait))
+        work = _begun(settings, campaign_dir, options, at)
         return work.report(_do(work, SubmitStage.CLUSTER, target, wait=wait))
-    work = _found(file, options, given)
+    work = _found(file, options, given, target, at=at)
     first = _first_to_do(work, target, is_changed=bool(given))
     with _changed_config(work) if given else nullcontext():
         return work.report(_do(work, first, target, wait=wait))
@@ -137,17 +150,18 @@ def _changed_config(work: Stages) -> Iterator[None]:
         raise
 
 
-def _begun(file: str, campaign_dir: Any, options: SubmitOptions, given: dict[str, Any]) -> Stages:
+def _begun(settings: Settings, campaign_dir: Any, options: SubmitOptions, at: At) -> Stages:
     """Do the first stage."""
-    settings = _checked(file_settings(file, given))
     payload = Payload.of(settings)
-    made = acquire(payload, campaign_dir, _acquire_options(options, settings))
+    made = acquire(payload, campaign_dir, _acquire_options(options, settings), at=at)
     identity, document, notes = _identified(made, settings, made.where, options)
     notes += link_to(made.where, settings)
     own = write_config(made.where, document)
+    at("config-written")
     identity = identity.after(SubmitStage.ACQUIRE)
     save_identity(made.where, identity)
-    return Stages(made.where, identity, own, notes, made.dropped)
+    at("acquire-noted")
+    return Stages(made.where, identity, own, notes, made.dropped, at=at)
 
 
 def _checked(settings: Settings) -> Settings:
@@ -191,7 +205,15 @@ def _identified(
     return known, document, [*notes_of(settings), *notes, *made.notes, *steps]
 
 
-def _found(file: str, options: SubmitOptions, given: dict[str, Any]) -> Stages:
+def _found(
+    file: str,
+    options: SubmitOptions,
+    given: dict[str, Any],
+    target: SubmitStage,
+    *,
+    at: At = no_fault,
+    notes: Sequence[str] = (),
+) -> Stages:
     """Take up a submission that was begun."""
     refused = [n for n in (*_RUN_OPTIONS, *_PAYLOAD_OPTIONS) if options.get(n)]
     if refused:
@@ -204,21 +226,36 @@ def _found(file: str, options: SubmitOptions, given: dict[str, Any]) -> Stages:
             hint="Leave it out; or begin another submission with the YAML instead of the directory.",
         )
     where = SubmitDir(Path(file).absolute())
-    identity = load_identity(where)
-    if identity.has_done(SubmitStage.SUBMIT):
+    identity = _known(where)
+    begun = has_begun(where, identity)
+    if identity.has_done(SubmitStage.SUBMIT) or (begun and (given or target is not SubmitStage.SUBMIT)):
         raise ConflictError(
             f"{where.root} was submitted already, as {identity.id}",
             code="already-submitted",
-            hint=f"Go on with it: stage batch restart --id {identity.id}.",
+            hint=f"How far it is: 'stage batch report --id {identity.id}'. What failed begins again: "
+            f"'stage batch restart --id {identity.id}'.",
         )
     settings = submission_settings(where, **given)
     site, engine = site_of(settings)
     find_for(settings, site, engine)
-    return Stages(where, replace(identity, site=site, engine=engine), settings)
+    return Stages(where, replace(identity, site=site, engine=engine), settings, notes, at=at)
+
+
+def _known(where: SubmitDir) -> Identity:
+    """Read what a submission is, of which the first stage is done."""
+    if where.graph.exists() and not where.identity.exists():
+        raise NotFoundError(
+            f"the first stage of {where.root} was not done to its end: there is no {where.identity.name}",
+            code="not-acquired",
+            hint="Give the YAML again instead of the directory: it goes on with this run.",
+        )
+    return load_identity(where)
 
 
 def _first_to_do(work: Stages, target: SubmitStage, *, is_changed: bool) -> SubmitStage:
     """Return the first stage that is not done, or has to be done again: the one that is asked for always."""
+    if has_begun(work.where, work.identity):
+        return SubmitStage.SUBMIT
     after = list(SubmitStage)[1 : target.number + 1]
     if is_changed or not after:  # the first one is done
         return SubmitStage.CLUSTER
@@ -240,7 +277,7 @@ def _look(
         notes: Sequence[str] = ()
         dropped: Sequence[str] = ()
         if Path(file).is_dir():
-            work = _found(file, options, given)
+            work = _found(file, options, given, target)
             place, identity, document = work.where, work.identity, work.settings.document()
             aside.graph.symlink_to(place.graph)
         else:

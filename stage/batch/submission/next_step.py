@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from registry.errors import UsageError
 from stage.batch.layout import SubmitDir
 from stage.batch.submission.final_commands import with_final_commands
+from stage.batch.submission.handing import has_begun
 from stage.batch.submission.identity import Identity, SubmitStage, load_identity, new_identity, save_identity
 from stage.batch.submission.report import SubmitReport
 from stage.batch.submission.settings_of import submission_settings, with_run, write_config
@@ -63,9 +64,12 @@ def submit_next(file: str, *, wait: bool = False) -> SubmitReport:
         if not found.is_left and settings.flag(".finalJob.push"):
             _push(root, identity, settings)
         return Stages(where, identity, settings, [found.said]).report("")
-    if found.where.identity.is_file() and load_identity(found.where).has_done(SubmitStage.SUBMIT):
-        known = load_identity(found.where)
+    known = load_identity(found.where) if found.where.identity.is_file() else None
+    if known is not None and known.has_done(SubmitStage.SUBMIT):
         return Stages(found.where, known, settings, [f"{found.said} was submitted already"]).report("")
+    if known is not None and has_begun(found.where, known):  # and the command that submitted it was killed
+        made = Stages(found.where, known, submission_settings(found.where), [found.said])
+        return made.report(made.do(SubmitStage.SUBMIT, wait=wait))
     made = _begun(root, identity, settings, found)
     state = ""
     for stage in list(SubmitStage)[1:]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from registry.errors import StorageError, UsageError
 
-__all__ = ["Client", "Commands", "Library", "find_client"]
+__all__ = ["Client", "Commands", "Library", "escaped", "find_client"]
 
 _TIMEOUT_S = 120
 _CLUSTER = re.compile(r"cluster (\d+)")
@@ -87,6 +87,22 @@ class Client(Protocol):
         list of dict
             One each.
         """
+
+
+def escaped(text: str) -> str:
+    """Return a text as it stands between the quotes of an expression.
+
+    Parameters
+    ----------
+    text : str
+        Any.
+
+    Returns
+    -------
+    str
+        With backslashes before backslashes and quotes.
+    """
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def find_client() -> Client:

@@ -14,7 +14,7 @@ import numpy as np
 from registry.errors import NotFoundError, StorageError, UsageError
 from stage.batch.engines.base import Engine, EngineSettings, JobState
 from stage.batch.engines.htcondor.arguments import Arguments
-from stage.batch.engines.htcondor.client import Client, find_client
+from stage.batch.engines.htcondor.client import Client, escaped, find_client
 from stage.batch.engines.htcondor.dag import CONFIG, STATUS, node_names, write_dag
 from stage.batch.engines.htcondor.descriptions import describe
 from stage.batch.workflow.model import JobKind, JobSettings, WhenRun
@@ -27,6 +27,13 @@ __all__ = ["HTCondorEngine"]
 
 _log = logging.getLogger(__name__)
 _DAG = "workflow.dag"
+_LOG = f"{_DAG}.dagman.log"
+"""Events of DAGMan's own job, of which the first is that it was submitted."""
+_SUBMITTED = re.compile(r"^000 \((\d+)\.", re.MULTILINE)
+_TAG = "stage_dir"
+"""Attribute of DAGMan's job alone: the submission's directory."""
+_HERE = frozenset({1, 2, 5})
+"""The queue's codes of jobs that wait, run or are held."""
 _NODE = re.compile(r"\[\s*Type = \"NodeStatus\";(.*?)\n\]", re.DOTALL)
 _FIELD = re.compile(r"^\s*(\w+) = (\"(?:[^\"\\]|\\.)*\"|-?\d+)", re.MULTILINE)
 _STATES = {
@@ -148,11 +155,13 @@ class HTCondorEngine(Engine):
         config = where.engine / CONFIG
         config.write_text(_config(self._dagman), encoding="utf-8")
         dag = where.engine / _DAG
-        write_dag(dag, workflow, files, self._limits, attributes)
+        # What DAGMan's job before wrote is of the DAG before.
+        (where.engine / _LOG).unlink(missing_ok=True)
+        write_dag(dag, workflow, files, self._limits, {**attributes, _TAG: escaped(str(where.root))})
         return [dag, config, *written]
 
     def submit(self, where: SubmitDir, name: str) -> str:
-        """Hand a prepared workflow to DAGMan.
+        """Hand a prepared workflow to DAGMan, unless it has it: who did that may have been killed before noting it.
 
         Parameters
         ----------
@@ -173,7 +182,11 @@ class HTCondorEngine(Engine):
                 code="not-prepared",
                 hint="Prepare it first: stage batch prepare.",
             )
-        return str(self._client().submit_dag(dag, name))
+        client = self._client()
+        known = _in_queue(client, where) or _in_log(where)
+        if known:
+            _log.info("DAGMan has %s already, as cluster %s", dag, known)
+        return known or str(client.submit_dag(dag, name))
 
     def restart(self, where: SubmitDir, name: str) -> str:
         """Submit what has not ended well: DAGMan left a rescue file that says what has.
@@ -196,7 +209,8 @@ class HTCondorEngine(Engine):
                 code="nothing-to-restart",
                 hint="It still runs, or has ended well: see stage batch report.",
             )
-        return self.submit(where, name)
+        client = self._client()
+        return _in_queue(client, where) or str(client.submit_dag(where.engine / _DAG, name))
 
     def cancel(self, handle: str, name: str) -> int:
         """Remove DAGMan's job, which removes those of its nodes and runs the final one.
@@ -242,6 +256,22 @@ class HTCondorEngine(Engine):
 
     def _client(self) -> Client:
         return find_client()
+
+
+def _in_queue(client: Client, where: SubmitDir) -> str:
+    """Return the cluster of DAGMan's job for a submission, if it is in the queue; else nothing."""
+    found = client.query(f'{_TAG} == "{escaped(str(where.root))}"', ["ClusterId", "JobStatus"])
+    known = [int(j["ClusterId"]) for j in found if j.get("ClusterId") and j.get("JobStatus") in _HERE]
+    return str(max(known)) if known else ""
+
+
+def _in_log(where: SubmitDir) -> str:
+    """Return the cluster of DAGMan's last job for a submission, also if it has ended: by the log that the queue writes."""
+    path = where.engine / _LOG
+    if not path.is_file():
+        return ""
+    found = _SUBMITTED.findall(path.read_text(encoding="utf-8", errors="replace"))
+    return str(int(found[-1])) if found else ""
 
 
 def _section(options: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:

@@ -8,12 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from registry.errors import NotFoundError, StorageError, UsageError
+from registry.errors import ConflictError, NotFoundError, StorageError, UsageError
 from stage.batch.engines.base import EngineSettings, JobState
-from stage.batch.engines.htcondor.client import Commands, find_client
+from stage.batch.engines.finding import save_engine
+from stage.batch.engines.htcondor.client import Commands, escaped, find_client
 from stage.batch.engines.htcondor.engine import HTCondorEngine
 from stage.batch.layout import SubmitDir
+from stage.batch.reporting.acting import cancel_runs
+from stage.batch.reporting.looking import summary_of
+from stage.batch.submission.handing import hand_over
+from stage.batch.submission.identity import SubmitStage, load_identity, new_identity
+from stage.batch.submission.index import find_entry
 from tests.batch_world import make_workflow, submit_dir
+from tests.processes_killed import killed_at
 
 JOBS = [{"DAGNodeName": "task_0", "JobStatus": 2}, {"DAGNodeName": "task_1", "JobStatus": 5}]
 SLOTS = [{"Machine": "worker1", "TotalSlotMemory": 64000}, {"Machine": "head", "TotalSlotMemory": 128000}]
@@ -129,3 +136,62 @@ def test_without_library_and_commands_it_is_refused(monkeypatch: pytest.MonkeyPa
 def test_commands_are_found_where_the_library_is_not(pool: Pool) -> None:
     """The library goes first; without it the commands do."""
     assert isinstance(find_client(), Commands)
+
+
+def test_what_dagman_has_is_not_given_to_it_twice(pool: Pool, where: SubmitDir) -> None:
+    """Killed before it was noted, a submission is found again by its directory: in the queue, or in DAGMan's own log."""
+    engine().prepare(make_workflow(["true"]), where)
+    tag = f'stage_dir == "{where.root}"'
+    assert f'SET_JOB_ATTR stage_dir = "{where.root}"\n' in (where.engine / "workflow.dag").read_text()
+    pool.says(
+        "condor_q", json.dumps([{"ClusterId": 4709, "JobStatus": 3}, {"ClusterId": 4710, "JobStatus": 2}])
+    )
+
+    assert "4710" == engine().submit(where, "u_me_run")
+    assert f"-allusers -json -constraint {tag} -attributes ClusterId,JobStatus" == pool.calls("condor_q")[-1]
+    (where.engine / "workflow.dag.rescue001").touch()
+    assert "4710" == engine().restart(where, "u_me_run"), "a restart is not given to it twice either"
+    pool.says("condor_q", "")
+    log = where.engine / "workflow.dag.dagman.log"
+    log.write_text(
+        "000 (4712.000.000) 2026-11-22 10:00:00 Job submitted\n...\n005 (4712.000.000) Job terminated.\n"
+    )
+    assert "4712" == engine().submit(where, "u_me_run"), "it has ended meanwhile"
+    assert [] == pool.calls("condor_submit_dag")
+    assert "4711" == engine().restart(where, "u_me_run"), "what has ended begins again"
+    engine().prepare(make_workflow(["true"]), where)
+    assert "4711" == engine().submit(where, "u_me_run"), "prepared anew it is another DAG"
+
+
+def test_the_directory_is_found_whatever_it_is_called(where: SubmitDir) -> None:
+    """HTCondor's own language finds the directory by the expression, with quotes and backslashes in its name."""
+    classad = pytest.importorskip("classad2")
+    name = str(where.root / 'a "b" \\c')
+    ad = classad.ClassAd({"stage_dir": name})
+
+    assert classad.ExprTree(f'stage_dir == "{escaped(name)}"').eval(ad) is True
+    assert classad.ExprTree(f'stage_dir == "{escaped(name)}x"').eval(ad) is False
+
+
+def test_killed_before_its_handle_was_noted_a_submission_is_taken_up(
+    pool: Pool, where: SubmitDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told as one of which nobody knows whether it has begun; given again the command finds it, and submits nothing."""
+    monkeypatch.setenv("STAGE_STATE_DIR", str(tmp_path / "state"))
+    engine().prepare(make_workflow(["true"]), where)
+    save_engine(where, "htcondor", EngineSettings("pool"))
+    known = new_identity("u_me_run", "u/me/run", "pool", "htcondor", {})
+    pool.says("condor_q", "")
+    assert killed_at("begun", lambda at: hand_over(where, known, wait=False, at=at))
+
+    told = summary_of(find_entry("1"))
+    assert (told.state, told.flag) == ("UNKNOWN", "!")
+    assert f"stage batch submit {where.root}" in told.note
+    with pytest.raises(ConflictError, match="was not noted"):
+        cancel_runs("1")
+    pool.says("condor_q", json.dumps([{"ClusterId": 4711, "JobStatus": 2}]))
+    found, _ = hand_over(where, load_identity(where), wait=False)
+
+    assert (found.handle, found.id) == ("4711", 1)
+    assert load_identity(where).has_done(SubmitStage.SUBMIT)
+    assert len(pool.calls("condor_submit_dag")) == 1
