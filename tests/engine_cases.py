@@ -16,8 +16,13 @@ from pathlib import Path
 
 from stage.batch.engines.base import DrivenEngine, Engine, EngineSettings
 from stage.batch.engines.finding import find_engine
+from stage.batch.layout import SubmitDir
 
 __all__ = ["ENGINES", "EngineCase", "EngineLab", "is_long"]
+
+
+def _own_root(where: SubmitDir) -> Path:
+    return where.root
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class EngineLab:
     ``walltime`` is a limit in minutes that a short test can wait for, None where the shortest is too long.
     ``lose`` takes away the machine or pilot that runs a job, given the open engine and the job's number; None where
     that cannot be done here. ``memory_mb`` is what a job may have that takes ten times as much; None where the service
-    holds nobody to it. ``patience_s`` is the longest time for a handful of jobs.
+    holds nobody to it. ``patience_s`` is the longest time for a handful of jobs. ``runs_in`` tells in which directory
+    jobs of a submission run, if that is another than the submission's.
     """
 
     name: str
@@ -37,6 +43,7 @@ class EngineLab:
     memory_mb: int | None = 40
     lose: Callable[[DrivenEngine, int], None] | None = None
     patience_s: float = 60.0
+    runs_in: Callable[[SubmitDir], Path] = _own_root
 
     def make(self) -> DrivenEngine:
         """Return a new engine, not opened."""
@@ -64,7 +71,7 @@ def _this_machine(root: Path) -> Iterator[EngineLab]:
 
 
 def _others() -> Iterator[EngineCase]:
-    for name in ("parsl", "slurm"):
+    for name in ("parsl", "sites", "slurm", "ssh"):
         module = f"tests.engine_case_{name}"
         if importlib.util.find_spec(module) is not None:
             yield importlib.import_module(module).CASE

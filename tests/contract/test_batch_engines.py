@@ -126,7 +126,7 @@ def _run_all(found: Facts) -> None:
     if lab.walltime is not None:
         jobs.append(request(where, SLOW, "sleep", "60", request_walltime=lab.walltime))
     start(engine, jobs, found.ends)
-    log = where.job_log("fact", str(CANCELLED), 2)
+    log = lab.runs_in(where) / where.job_log("fact", str(CANCELLED), 2).relative_to(where.root)
     gather(engine, found.ends, lambda: log.exists() and "begun" in log.read_text(), lab.patience_s)
     engine.cancel([CANCELLED])
     gather(engine, found.ends, lambda: {r.number for r in jobs} <= found.ends.keys(), lab.patience_s)
@@ -140,8 +140,8 @@ def test_success_is_told_once_with_its_exit_code(facts: Facts) -> None:
 
 
 def test_what_a_job_prints_is_in_its_log(facts: Facts) -> None:
-    """Output and errors are in the file that was asked for; the job's directory is the submission's."""
-    assert ["out", "err", os.path.realpath(facts.where.root)] == [
+    """Output and errors are in the file that was asked for; the job's directory is the submission's, or its mirror."""
+    assert ["out", "err", os.path.realpath(facts.lab.runs_in(facts.where))] == [
         os.path.realpath(line) if line.startswith("/") else line for line in facts.log(GOOD).splitlines()
     ]
 
@@ -210,7 +210,8 @@ def test_dependencies_are_kept(facts: Facts) -> None:
     checks = [
         "&& ".join([f"test -e done/{p} " for p in parents.get(i, [])] + [f"touch done/{i}"]) for i in range(n)
     ]
-    (facts.where.root / "done").mkdir()
+    done = facts.lab.runs_in(facts.where) / "done"
+    done.mkdir()
     workflow = make_workflow(checks, parents)
     ledger = Ledger(facts.where, workflow, Board(n), Journal(facts.where.journal))
     walk = Walk(ledger, facts.engine)
@@ -223,7 +224,7 @@ def test_dependencies_are_kept(facts: Facts) -> None:
     ledger.journal.close()
 
     assert {JobState.SUCCEEDED: n} == ledger.board.counts()
-    assert n == len(list((facts.where.root / "done").iterdir()))
+    assert n == len(list(done.iterdir()))
     assert 1 == ledger.board.begun[:-1].max()
     again = Board(n)
     for lines in read_journal(facts.where.journal):
@@ -235,7 +236,7 @@ def test_lost_machine_is_told(facts: Facts) -> None:
     """A job whose machine or pilot is lost fails for that, or is run again by the engine itself: it is not forgotten."""
     if facts.lab.lose is None:
         pytest.skip(f"no machine of {facts.lab.name} can be lost here")
-    marker = facts.where.root / "lost-began"
+    marker = facts.lab.runs_in(facts.where) / "lost-began"
     start(facts.engine, [request(facts.where, LAST, "sh", "-c", f"touch {marker}; sleep 30")], facts.ends)
     gather(facts.engine, facts.ends, marker.exists, facts.lab.patience_s)
     facts.lab.lose(facts.engine, LAST)

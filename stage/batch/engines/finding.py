@@ -13,7 +13,15 @@ from stage.batch.engines.base import Engine, EngineSettings
 from stage.batch.layout import SubmitDir
 from sync.filesystem import files
 
-__all__ = ["engine_names", "find_engine", "load_engine", "save_engine", "short_name"]
+__all__ = [
+    "engine_class",
+    "engine_names",
+    "engine_sites",
+    "find_engine",
+    "load_engine",
+    "save_engine",
+    "short_name",
+]
 
 _log = logging.getLogger(__name__)
 _GROUP = "stage.engines"
@@ -22,6 +30,7 @@ _OURS = {
     "parsl": "stage.batch.engines.parsl.engine:ParslEngine",
     "slurm": "stage.batch.engines.slurm.engine:SlurmEngine",
     "htcondor": "stage.batch.engines.htcondor.engine:HTCondorEngine",
+    "sites": "stage.batch.engines.sites:SitesEngine",
 }
 """They are found without their entry points too: in a checkout that was installed before it had them."""
 _FIELD = "lsst.ctrl.bps."
@@ -66,7 +75,7 @@ def find_engine(name: str, settings: EngineSettings) -> Engine:
     name : str
         A short name, ``module:Class``, or what the field's service calls one of those that we have too.
     settings : EngineSettings
-        The site's.
+        The site's. With a section ``ssh`` the engine is one of another machine.
 
     Returns
     -------
@@ -81,12 +90,37 @@ def find_engine(name: str, settings: EngineSettings) -> Engine:
     short = short_name(name)
     if short != name:
         _log.info("%s is the engine '%s' here", name, short)
-    target = short if ":" in short else _known().get(short)
+    if settings.options.get("ssh") is not None:
+        from stage.batch.engines.ssh.engine import SshEngine
+
+        return SshEngine(settings, short)
+    return engine_class(short)(settings)
+
+
+def engine_class(name: str) -> type[Engine]:
+    """Find the class of an engine.
+
+    Parameters
+    ----------
+    name : str
+        A short name, or ``module:Class``.
+
+    Returns
+    -------
+    type
+        Derived from `Engine`.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name, or it cannot be loaded.
+    """
+    target = name if ":" in name else _known().get(name)
     if target is None:
         raise UsageError(
             f"there is no engine '{name}'",
             code="no-engine",
-            hint=f"{nearest(short, _known())} One of your own is given as module:Class.",
+            hint=f"{nearest(name, _known())} One of your own is given as module:Class.",
         )
     found = _load(name, target)
     if not (isinstance(found, type) and issubclass(found, Engine)):
@@ -95,7 +129,7 @@ def find_engine(name: str, settings: EngineSettings) -> Engine:
             code="no-engine",
             hint="An engine is a class derived from stage.batch.engines.base.Engine.",
         )
-    return found(settings)
+    return found
 
 
 def save_engine(where: SubmitDir, name: str, settings: EngineSettings) -> None:
@@ -113,6 +147,26 @@ def save_engine(where: SubmitDir, name: str, settings: EngineSettings) -> None:
     where.engine.mkdir(parents=True, exist_ok=True)
     document = json.dumps({"engine": short_name(name), **asdict(settings)}, indent=1, default=str)
     files.write_bytes(where.engine / _FILE, document.encode(), durable=True)
+
+
+def engine_sites(where: SubmitDir) -> dict[str, str]:
+    """Return the sites of a submission that has several, as `save_engine` kept them; nothing is loaded.
+
+    Parameters
+    ----------
+    where : SubmitDir
+        The submission's directory.
+
+    Returns
+    -------
+    dict of str to str
+        Engine by site; empty if all jobs are for one site, or nothing was prepared.
+    """
+    try:
+        sites = json.loads(files.read_bytes(where.engine / _FILE))["options"].get("sites")
+        return {str(name): str(told["engine"]) for name, told in sites.items()} if sites else {}
+    except (NotFoundError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
 
 
 def load_engine(where: SubmitDir) -> Engine:
