@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cli.render import count_text, table_text
@@ -33,6 +33,10 @@ _STATES = (
 _SHOWN_CAUSES = 20
 
 
+def _places(sites: Mapping[str, str]) -> str:
+    return ", ".join(f"{engine} on site '{site}'" for site, engine in sites.items())
+
+
 def submit_lines(report: SubmitReport) -> Iterator[str]:
     """Word how far a submission has come.
 
@@ -52,7 +56,8 @@ def submit_lines(report: SubmitReport) -> Iterator[str]:
         yield f"dropped {run}"
     jobs = f" in {count_text(report.n_jobs, 'job')}" if report.n_jobs else ""
     if report.n_quanta:
-        yield f"{count_text(report.n_quanta, 'quantum', 'quanta')}{jobs}, {report.engine} on site '{report.site}'"
+        on = _places(report.sites or {report.site: report.engine})
+        yield f"{count_text(report.n_quanta, 'quantum', 'quanta')}{jobs}, {on}"
     if report.dry_run:
         yield "nothing was written (--dry-run)"
     yield f"Submit dir: {report.submit_dir}"
@@ -122,13 +127,15 @@ def report_lines(report: BatchReport) -> Iterator[str]:
 def _detail_lines(run: RunSummary, detail: RunDetail) -> Iterator[str]:
     yield ""
     yield f"Path: {run.submit_dir}"
-    yield f"Engine: {detail.engine} on site '{detail.site}', submitted by {run.user} on {run.host}"
+    yield f"Engine: {_places(detail.sites or {detail.site: detail.engine})}, submitted by {run.user} on {run.host}"
     yield ""
     shown = [s for s in _STATES if any(label.states.get(s) for label in detail.labels)]
-    yield table_text(
-        ("", *shown, "EXPECTED", "ATTEMPTS", "MB ASKED", "MB USED"),
-        [_total(detail.labels, shown), *(_label_row(label, shown) for label in detail.labels)],
-    )
+    rows = [_total(detail.labels, shown), *(_label_row(label, shown) for label in detail.labels)]
+    heads = ("", *shown, "EXPECTED", "ATTEMPTS", "MB ASKED", "MB USED")
+    if detail.sites:
+        heads = (*heads, "SITE")
+        rows = [(*row, site) for row, site in zip(rows, ["", *(c.site for c in detail.labels)], strict=True)]
+    yield table_text(heads, rows)
     if detail.causes:
         yield ""
         yield "Why attempts failed:"
@@ -201,7 +208,17 @@ def restart_lines(report: RestartReport) -> Iterator[str]:
     str
         Lines; the last two as the field's users know them.
     """
-    yield f"{count_text(report.n_jobs, 'job')} begin again" if report.n_jobs != 1 else "1 job begins again"
+    if report.n_ended:
+        yield f"ended where they ran before: {count_text(report.n_ended, 'job')}"
+    if report.n_abandoned:
+        jobs = count_text(report.n_abandoned, "job")
+        yield f"left to themselves where they run: {jobs}; what these record is not merged"
+    at = f", by {_places({report.site: report.engine})}" if report.site else ""
+    yield (
+        f"{count_text(report.n_jobs, 'job')} begin again{at}"
+        if report.n_jobs != 1
+        else f"1 job begins again{at}"
+    )
     yield f"Run Id: {report.run_id}"
     yield f"Run Name: {report.run_name}"
     if report.state:

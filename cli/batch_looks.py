@@ -160,18 +160,30 @@ def _restart(
             help="Whether jobs that were never begun are begun too; by default they are.",
         ),
     ] = True,
+    compute_site: ComputeSite = None,
+    wms_service_class: Engine = None,
+    abandon: Annotated[
+        bool,
+        typer.Option(
+            "--abandon",
+            help="Go on elsewhere also if jobs cannot be ended where they are: what they record is not merged.",
+        ),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until all has ended.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a submission: jobs that failed, were held or cancelled, and those behind them, begin again.
 
-    What is complete is not run again. Where its head is gone, a new one goes on from its journal.
+    What is complete is not run again. Where its head is gone, a new one goes on from its journal. With another site or
+    engine what is left goes on there; jobs that the old one still has are ended first.
 
     Examples
     --------
         stage batch restart --id 3
 
         stage batch restart --id 3 --memory 8000 --set detect:requestWalltime=240
+
+        stage batch restart --id 3 --compute-site cluster
     """
     report = stage.Batch().restart(
         id=id_,
@@ -179,6 +191,9 @@ def _restart(
         retries=retries,
         set=set_ or (),
         include_unlaunched=include_unlaunched,
+        compute_site=compute_site,
+        wms_service_class=wms_service_class,
+        abandon=abandon,
         wait=wait,
     )
     if as_json:

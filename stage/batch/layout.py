@@ -76,6 +76,11 @@ class SubmitDir:
         return self.root / "jobs"
 
     @property
+    def tag(self) -> str:
+        """By what an engine knows what it has started for this submission."""
+        return str(self.root)
+
+    @property
     def engine(self) -> Path:
         """Directory of the files that the engine made for itself."""
         return self.root / "engine"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ class Frontier:
         Jobs that ended otherwise.
     looks_ahead : bool, optional
         Whether jobs may be given before those that they wait for have ended.
+    lane_of : numpy.ndarray of int32, optional
+        Of each job its lane: jobs under the same limits of how many may begin.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Frontier:
         dead: npt.NDArray[np.bool_],
         *,
         looks_ahead: bool = False,
+        lane_of: npt.NDArray[np.int32] | None = None,
     ) -> None:
         n = len(priority)
         self._parents = parents
@@ -59,21 +62,24 @@ class Frontier:
         self._rank[order] = np.arange(n)
         self._order = order
         self._queued = np.zeros(n, dtype=np.bool_)
-        self._ready: list[int] = []
+        self._lane = np.zeros(n, dtype=np.int32) if lane_of is None else lane_of
+        self._ready: list[list[int]] = [[] for _ in range(int(self._lane.max(initial=0)) + 1)]
         self._queue(np.flatnonzero((self._waits == 0) & (self._place == _IDLE)))
 
     @property
     def n_ready(self) -> int:
         """Number of jobs that `take` could give, or a few more."""
-        return len(self._ready)
+        return sum(map(len, self._ready))
 
-    def take(self, limit: int) -> list[int]:
+    def take(self, limit: int, enter: Callable[[int], bool] | None = None) -> list[int]:
         """Hand out jobs that may begin, and note that the engine has them.
 
         Parameters
         ----------
         limit : int
             How many at most.
+        enter : callable, optional
+            Takes a place for a job of a lane, and tells whether there was one.
 
         Returns
         -------
@@ -81,13 +87,26 @@ class Frontier:
             In the order in which they should begin; what a job waits for is never after it.
         """
         taken: list[int] = []
-        while self._ready and len(taken) < limit:
-            number = int(self._order[heapq.heappop(self._ready)])
+        full: set[int] = set()
+        while len(taken) < limit and (lane := self._first(full)) is not None:
+            number = int(self._order[self._ready[lane][0]])
+            may_begin = self._place[number] == _IDLE and not self._waits[number]
+            if may_begin and enter is not None and not enter(lane):
+                full.add(lane)
+                continue
+            heapq.heappop(self._ready[lane])
             self._queued[number] = False
-            if self._place[number] == _IDLE and not self._waits[number]:
+            if may_begin:
                 taken.append(number)
                 self.give(number)
         return taken
+
+    def _first(self, full: Collection[int]) -> int | None:
+        """Return the lane whose first job is the most urgent, of those that are not full."""
+        if len(self._ready) == 1:
+            return 0 if self._ready[0] and not full else None
+        heads = [(ready[0], lane) for lane, ready in enumerate(self._ready) if ready and lane not in full]
+        return min(heads)[1] if heads else None
 
     def give(self, number: int) -> None:
         """Note that the engine has a job.
@@ -214,7 +233,8 @@ class Frontier:
         """
         found = np.flatnonzero(self._place == _IDLE)
         self._place[found] = _DEAD
-        self._ready.clear()
+        for ready in self._ready:
+            ready.clear()
         dropped: list[int] = found.tolist()
         return dropped
 
@@ -233,4 +253,4 @@ class Frontier:
         for number in np.asarray(numbers).tolist():
             if not self._queued[number]:
                 self._queued[number] = True
-                heapq.heappush(self._ready, int(self._rank[number]))
+                heapq.heappush(self._ready[self._lane[number]], int(self._rank[number]))

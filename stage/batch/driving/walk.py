@@ -14,6 +14,7 @@ from stage.batch.driving.frontier import Frontier
 from stage.batch.driving.journal import Line
 from stage.batch.driving.ledger import Ledger
 from stage.batch.driving.policy import Tally, cause_of, judge
+from stage.batch.driving.rooms import Rooms
 from stage.batch.driving.verifying import has_record, lacks
 from stage.batch.engines.base import Cause, DrivenEngine, JobEvent, JobState
 
@@ -48,7 +49,15 @@ class Walk:
         priority = of_kind[np.asarray(workflow.settings_of, dtype=np.int64)]
         done = board.are(JobState.SUCCEEDED)
         dead = board.are(JobState.FAILED) | board.are(JobState.DELETED) | board.are(JobState.PRUNED)
-        self._frontier = Frontier(workflow.parents, priority, done, dead, looks_ahead=engine.looks_ahead)
+        self._rooms = Rooms(self._requests.settings, workflow.settings_of, engine)
+        self._frontier = Frontier(
+            workflow.parents,
+            priority,
+            done,
+            dead,
+            looks_ahead=engine.looks_ahead,
+            lane_of=self._rooms.lane_of,
+        )
         for number in self._given:
             self._frontier.give(number)
 
@@ -130,7 +139,7 @@ class Walk:
         """
         room = self._engine.capacity
         limit = _MOST_AT_ONCE if room is None else min(room - len(self._given), _MOST_AT_ONCE)
-        numbers = self._frontier.take(limit) if limit > 0 else []
+        numbers = self._frontier.take(limit, self._rooms.free(self._given)) if limit > 0 else []
         if not numbers:
             return 0
         requests = self._requests.make(numbers, self._frontier.after)
@@ -209,6 +218,10 @@ class Walk:
         self._ledger.at("cancelled")
         self._to_end.update(self._given)
         _log.info("cancelled: %d jobs that had begun, %d that had not", len(self._given), n_dropped)
+
+    def recall(self) -> None:
+        """Have the engine end what it has; what has not begun is as it was."""
+        self._to_end.update(self._given)
 
     def _drop(self) -> int:
         """Take out what has not begun."""

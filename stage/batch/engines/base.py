@@ -233,6 +233,29 @@ class DrivenEngine(Engine):
         """The number of jobs that it should have at once; None if any number."""
         return None
 
+    def limits(self, settings: JobSettings) -> Mapping[str, int | None]:
+        """Return limits of jobs at once that jobs of a kind are under, besides `capacity`.
+
+        Parameters
+        ----------
+        settings : JobSettings
+            What such jobs have in common.
+
+        Returns
+        -------
+        mapping of str to int or None
+            The number of jobs that the engine should have under each, by name; None if any number now. The names are
+            always the same. By default ``concurrencyLimits`` of the site, where it has a number for `concurrency_limit`.
+
+        Raises
+        ------
+        UsageError
+            If a number is none.
+        """
+        from stage.batch.engines.limits import numbered_limit
+
+        return numbered_limit(self.settings, settings.concurrency_limit)
+
     @abstractmethod
     def open(self, where: SubmitDir, known: Mapping[int, tuple[int, str]]) -> Sequence[tuple[int, int, str]]:
         """Get ready, and find what an earlier head left.

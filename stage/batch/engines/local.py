@@ -141,7 +141,7 @@ class LocalEngine(DrivenEngine):
         del known
         self._where = where
         self._life = os.urandom(6).hex()
-        end_left_over(f"{where.root}#")
+        end_left_over(f"{where.tag}#")
         return ()
 
     def start(self, requests: Sequence[JobRequest]) -> Sequence[str | JobEvent]:
@@ -226,7 +226,7 @@ class LocalEngine(DrivenEngine):
     @property
     def _tag(self) -> str:
         # The guard of an engine that was killed may come late: it is to end nothing of the next one.
-        return f"{self._where.root}#{self._life}."
+        return f"{self._where.tag}#{self._life}."
 
     def _need(self, request: JobRequest) -> Need:
         # A job that asks for more cores than there are has all of them.

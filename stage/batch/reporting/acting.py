@@ -12,8 +12,8 @@ from stage.batch.engines.finding import load_engine
 from stage.batch.reporting.looking import ENDED, summary_of
 from stage.batch.reporting.report import RunSummary
 from stage.batch.submission.engines import SelfDriven
-from stage.batch.submission.handing import await_end, drive
-from stage.batch.submission.identity import SubmitStage, load_identity, save_identity, user_name
+from stage.batch.submission.handing import await_end, drive, has_begun
+from stage.batch.submission.identity import load_identity, save_identity, user_name
 from stage.batch.submission.index import IndexEntry, all_entries, find_entry
 from stage.batch.workflow.file import load_workflow
 from stage.campaign.graph_reports import Document
@@ -39,6 +39,12 @@ class RestartReport(Document):
         How many jobs.
     state : str
         Where it was waited for: what became of it.
+    engine, site : str
+        What runs it from now on, and where; empty if that is as it was.
+    n_ended : int
+        Jobs that were ended where they ran before.
+    n_abandoned : int
+        Jobs that could not be ended there, and are left to themselves.
     """
 
     run_id: int
@@ -46,6 +52,10 @@ class RestartReport(Document):
     submit_dir: str
     n_jobs: int
     state: str = ""
+    engine: str = ""
+    site: str = ""
+    n_ended: int = 0
+    n_abandoned: int = 0
 
 
 def cancel_runs(id_text: str, *, user: str = "", anybodys: bool = False) -> Sequence[RunSummary]:
@@ -86,9 +96,9 @@ def cancel_runs(id_text: str, *, user: str = "", anybodys: bool = False) -> Sequ
     going = [
         (e, s) for e in entries if (s := summary_of(e)).state not in ENDED and e.where.identity.is_file()
     ]
-    going = [(e, s) for e, s in going if load_identity(e.where).has_done(SubmitStage.SUBMIT)]
+    going = [(e, s) for e, s in going if has_begun(e.where, load_identity(e.where))]
     if not going:
-        known = f": {entries[0].name} has ended ({summary_of(entries[0]).state})" if id_text else ""
+        known = _why_not(summary_of(entries[0])) if id_text else ""
         raise NotFoundError(
             f"0 jobs found matching arguments{known}",
             code="nothing-to-cancel",
@@ -101,12 +111,25 @@ def cancel_runs(id_text: str, *, user: str = "", anybodys: bool = False) -> Sequ
     return [summary for _, summary in going]
 
 
+def _why_not(found: RunSummary) -> str:
+    """Say of one submission why nothing of it can be ended."""
+    if found.state in ENDED or not found.note:
+        return f": {found.run} has ended ({found.state})"
+    return f": {found.run} is {found.note}"
+
+
 def _cancel(entry: IndexEntry) -> None:
     from stage.batch.driving.starting import stop_head
 
     engine, identity = load_engine(entry.where), load_identity(entry.where)
     if not isinstance(engine, SelfDriven):
         stop_head(entry.where, cancel=True, timeout_s=_STOP_S)
+    elif not identity.handle:
+        raise ConflictError(
+            f"what '{identity.engine}' calls {identity.name} was not noted: its command was ended at that moment",
+            code="not-submitted",
+            hint=f"Find it first: stage batch submit {entry.where.root}; then end it.",
+        )
     elif not engine.cancel(identity.handle, identity.name):
         raise NotFoundError(
             f"0 jobs found matching arguments: '{identity.engine}' has none of {identity.name}",
@@ -132,6 +155,9 @@ def restart_run(
     retries: int | None = None,
     settings: Sequence[str] = (),
     include_unlaunched: bool = True,
+    compute_site: str = "",
+    wms_service_class: str = "",
+    abandon: bool = False,
     wait: bool = False,
 ) -> RestartReport:
     """Begin again what has not succeeded.
@@ -146,6 +172,10 @@ def restart_run(
         ``[LABEL:]KEY=VALUE``.
     include_unlaunched : bool, optional
         Whether jobs that were never begun are begun too.
+    compute_site, wms_service_class : str, optional
+        Where it goes on, and what runs it there.
+    abandon : bool, optional
+        Then also if jobs cannot be ended where they are.
     wait : bool, optional
         Stay until all has ended.
 
@@ -158,6 +188,8 @@ def restart_run(
     ------
     ConflictError
         If it was not handed over yet.
+    StorageError
+        If jobs that are elsewhere cannot be ended.
     BusyError
         If a head drives it.
     UsageError
@@ -167,13 +199,26 @@ def restart_run(
 
     entry = find_entry(id_text)
     where, identity = entry.where, load_identity(entry.where)
-    if not identity.has_done(SubmitStage.SUBMIT):
+    if not has_begun(where, identity):
         raise ConflictError(
             f"{where.root} was not handed over yet",
             code="not-submitted",
             hint=f"Do that: stage batch submit {where.root}.",
         )
     changes = _changes(memory, retries, settings)
+    moved = None
+    if compute_site or wms_service_class:
+        from stage.batch.driving.changes import check_changes
+        from stage.batch.submission.moving import move_submission
+
+        check_changes(changes, load_workflow(where.workflow))
+        moved = move_submission(where, identity, compute_site, wms_service_class, abandon=abandon)
+    elif abandon:
+        raise UsageError(
+            "jobs are left to themselves only where a submission goes on elsewhere",
+            code="bad-option",
+            hint="Say where: --compute-site NAME, or --engine NAME.",
+        )
     engine = load_engine(where)
     if isinstance(engine, SelfDriven):
         if changes or not include_unlaunched:
@@ -197,7 +242,13 @@ def restart_run(
             hint=f"Wait for it to end, or end it: stage batch cancel --id {identity.id or where.root}.",
         ) from error
     state = drive(where, wait=wait)
-    return RestartReport(identity.id, identity.name, str(where.root), count, state)
+    report = RestartReport(identity.id, identity.name, str(where.root), count, state)
+    if moved is None:
+        return report
+    new = moved.identity
+    return replace(
+        report, n_jobs=moved.n_left, engine=new.engine, site=new.site, n_ended=moved.n_ended, n_abandoned=moved.n_abandoned
+    )  # fmt: skip
 
 
 def _changes(memory: int | None, retries: int | None, settings: Sequence[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from registry.errors import StageError
 from stage.batch.driving.board import Attempt
 from stage.batch.engines.base import Cause, JobState
+from stage.batch.engines.finding import engine_sites
 from stage.batch.reporting.report import CauseGroup, HeldJob, JobOutput, LabelCounts, RunDetail
 from stage.execution.record_file import RecordFile
 from stage.execution.starts import newest
@@ -64,7 +65,8 @@ def detail_of(
     RunDetail
         Over all attempts.
     """
-    jobs = _Jobs(where, workflow, states)
+    sites = engine_sites(where)
+    jobs = _Jobs(where, workflow, states, identity.site if sites else "")
     return RunDetail(
         identity.engine,
         identity.site,
@@ -72,14 +74,16 @@ def detail_of(
         jobs.causes(),
         jobs.held(),
         jobs.outputs() if logs else (),
+        sites,
     )
 
 
 class _Jobs:
     """The jobs of one submission, looked at together."""
 
-    def __init__(self, where: SubmitDir, workflow: Workflow, states: RunStates) -> None:
+    def __init__(self, where: SubmitDir, workflow: Workflow, states: RunStates, site: str) -> None:
         self._where, self._workflow, self._states = where, workflow, states
+        self._site = site
         self._attempts: dict[int, list[Attempt]] = defaultdict(list)
         for attempt in states.history:
             self._attempts[attempt.number].append(attempt)
@@ -93,13 +97,16 @@ class _Jobs:
         for label, those in places.items():
             numbers = np.flatnonzero(np.isin(self._workflow.settings_of, those))
             counts = {s.value: n for s, n in self._states.counts(numbers).items()}
-            out.append(self._label(label, counts, numbers.tolist()))
+            found = dict.fromkeys(self._workflow.settings[p].compute_site or self._site for p in those)
+            out.append(self._label(label, counts, numbers.tolist(), ", ".join(found) if self._site else ""))
         if self._workflow.final is not None:
             state = self._states.state_of(-1)
             out.append(self._label(self._workflow.final.label, {state.value: 1}, [-1]))
         return out
 
-    def _label(self, label: str, counts: dict[str, int], numbers: Sequence[int]) -> LabelCounts:
+    def _label(
+        self, label: str, counts: dict[str, int], numbers: Sequence[int], site: str = ""
+    ) -> LabelCounts:
         attempts = [a for n in numbers for a in self._attempts.get(n, ())]
         asked = [a.memory_mb for a in attempts if a.memory_mb]
         return LabelCounts(
@@ -109,6 +116,7 @@ class _Jobs:
             len(attempts),
             (min(asked), max(asked)) if asked else (0, 0),
             self._used(numbers),
+            site,
         )
 
     def _used(self, numbers: Sequence[int]) -> int:

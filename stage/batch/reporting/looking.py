@@ -8,6 +8,7 @@ from registry.errors import NotFoundError, StageError
 from stage.batch.engines.base import JobState
 from stage.batch.reporting.report import BatchReport, RunSummary
 from stage.batch.reporting.whole import Whole, whole_of
+from stage.batch.submission.handing import has_begun, is_driven
 from stage.batch.submission.identity import Identity, SubmitStage, load_identity
 from stage.batch.submission.index import IndexEntry, all_entries, find_entry
 
@@ -117,12 +118,19 @@ def _whole(entry: IndexEntry) -> Whole:
         return Whole(JobState.UNKNOWN, "", 0, f"its directory {where.root} is gone")
     try:
         identity = load_identity(where)
-        if not identity.has_done(SubmitStage.SUBMIT):
+        if not has_begun(where, identity):
             return _unsubmitted(entry, identity)
+        if not identity.has_done(SubmitStage.SUBMIT) and not is_driven(where):
+            return _perhaps_begun(entry)
         states, needs_head = states_of(where)
         return whole_of(states, str(entry.id or where.root), needs_head=needs_head)
     except StageError as error:
         return Whole(JobState.UNKNOWN, "!", 0, f"{error}")
+
+
+def _perhaps_begun(entry: IndexEntry) -> Whole:
+    note = f"whether its jobs have begun is not known: its command was ended at that moment. To go on: stage batch submit {entry.submit_dir}"
+    return Whole(JobState.UNKNOWN, "!", 0, note)
 
 
 def _unsubmitted(entry: IndexEntry, identity: Identity) -> Whole:

@@ -70,6 +70,8 @@ class LabelCounts(Document):
         Least and most that an attempt could have, in megabytes; zeros if nothing was said.
     memory_used : int
         Most that a quantum had, in megabytes, of those that were looked at; 0 if that is not known.
+    site : str
+        Where they run, in a submission that has several sites; empty in others.
     """
 
     label: str
@@ -78,6 +80,7 @@ class LabelCounts(Document):
     attempts: int = 0
     memory_asked: tuple[int, int] = (0, 0)
     memory_used: int = 0
+    site: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,8 @@ class RunDetail(Document):
         The first of them.
     outputs : sequence of JobOutput
         Where asked for, what jobs that failed printed.
+    sites : mapping of str to str
+        Engine by site, where there are several.
     """
 
     engine: str
@@ -176,6 +181,7 @@ class RunDetail(Document):
     causes: Sequence[CauseGroup] = ()
     held: Sequence[HeldJob] = ()
     outputs: Sequence[JobOutput] = ()
+    sites: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,11 @@ def ping_engine(file: str, compute_site: str | None, wms_service_class: str | No
         site = compute_site or "local"
         name = wms_service_class or _of_environment() or "local"
         engine = find_engine(name, EngineSettings(site))
-    return PingAnswer(engine.name or name, site, engine.ping())
+    from stage.batch.engines.sites import SitesEngine
+
+    sites = engine.sites if isinstance(engine, SitesEngine) else {site: engine}
+    names = dict.fromkeys(one.name or name for one in sites.values())
+    return PingAnswer(", ".join(names), ", ".join(sites), engine.ping())
 
 
 def _of_environment() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from registry.errors import StageError
@@ -63,19 +63,19 @@ class _Care:
     is_told: bool = False
 
 
-@dataclass
 class Watcher:
     """Looks after all submissions of this user that were made on this machine.
 
     Parameters
     ----------
-    interval_s : float
+    interval_s : float, optional
         Time between two looks; twice as long, and twice again, before a submission whose heads keep ending gets another.
     """
 
-    interval_s: float = 60.0
-    _cares: dict[str, _Care] = field(default_factory=dict)
-    _over: set[str] = field(default_factory=set)
+    def __init__(self, interval_s: float = 60.0) -> None:
+        self.interval_s = interval_s
+        self._cares: dict[str, _Care] = {}
+        self._over: set[str] = set()
 
     def look(self) -> list[WatchEvent]:
         """Look once, and do what is to be done.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,6 +111,25 @@ class Payload:
                 hint="Write 'payload: {payloadName: NAME}' in the file, or go to a campaign (--campaign-dir DIR).",
             )
         return local_directory(self.campaign_dir or self.name)
+
+    def names(self, run: str) -> bool:
+        """Tell whether a RUN is the one that is named, perhaps as it was at another time.
+
+        Parameters
+        ----------
+        run : str
+            A RUN.
+
+        Returns
+        -------
+        bool
+            Whether it is, but for the figures of a timestamp.
+        """
+        when = re.escape(self.timestamp)
+        form = re.escape(self.output_run)
+        return (
+            re.fullmatch(form.replace(when, re.sub(r"\d", r"\\d", when)) if when else form, run) is not None
+        )
 
     def check_whole(self) -> None:
         """Refuse to make a campaign from too little.

@@ -40,6 +40,8 @@ class SubmitReport(Document):
         Whether nothing was written.
     state : str
         Where it was waited for: what became of it.
+    sites : mapping of str to str
+        Engine by site, where its jobs are for several.
     """
 
     submit_dir: str
@@ -56,3 +58,4 @@ class SubmitReport(Document):
     files: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
     state: str = ""
+    sites: Mapping[str, str] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import AlreadyExistsError, NotFoundError, UsageError
 from stage.batch.layout import SubmitDir
-from stage.batch.submission.engines import find_for
+from stage.batch.submission.engines import engine_name, find_for
 from stage.batch.submission.handing import hand_over
 from stage.batch.submission.identity import Identity, SubmitStage, new_identity, save_identity
 from stage.batch.submission.report import SubmitReport
@@ -214,10 +214,10 @@ def _prepared(where: SubmitDir, identity: Identity, settings: Settings, script: 
         write_atomically(folder / "job.bash", script.text(folder).encode())
         workflow = _workflow(identity.name, own, folder / "job.bash")
         save_workflow(workflow, where.workflow)
-        engine = find_for(own, identity.site, identity.engine, identity.name)
+        engine = find_for(own, identity.site, identity.engine, identity.name, workflow=workflow)
         where.engine.mkdir(exist_ok=True)
         engine.prepare(workflow, where)
-        save_engine(where, identity.engine, engine.settings)
+        save_engine(where, engine_name(engine, identity.engine), engine.settings)
     except BaseException:
         shutil.rmtree(where.root, ignore_errors=True)
         raise

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stage.batch.submission.engines import find_for, memory_limit_of
+from stage.batch.engines.finding import engine_sites
+from stage.batch.submission.engines import engine_name, find_for, memory_limits
 from stage.batch.submission.handing import hand_over
 from stage.batch.submission.identity import Identity, SubmitStage, save_identity
 from stage.batch.submission.report import SubmitReport
-from stage.batch.submission.settings_of import submission_settings
 from stage.campaign.files import write_atomically
+from sync.faults import At, no_fault
 
 if TYPE_CHECKING:
     from stage.batch.config.settings import Settings
@@ -47,6 +48,8 @@ class Stages:
         Runs whose place it takes.
     place : SubmitDir, optional
         Its directory, if what is written now is only to be looked at.
+    at : callable, optional
+        Called with the name of each step that is done.
     """
 
     def __init__(
@@ -58,11 +61,13 @@ class Stages:
         dropped: Sequence[str] = (),
         *,
         place: SubmitDir | None = None,
+        at: At = no_fault,
     ) -> None:
         self.where, self.identity, self.settings = where, identity, settings
         self._place, self._notes, self._dropped = place or where, list(notes), dropped
         self._made: tuple[Any, Any] | None = None
         self._workflow: Workflow | None = None
+        self._at = at
 
     def do(self, stage: SubmitStage, *, wait: bool = False) -> str:
         """Do one stage, and note that it is done.
@@ -81,15 +86,17 @@ class Stages:
         """
         began = time.monotonic()
         if stage is SubmitStage.SUBMIT:
-            self.identity, state = hand_over(self.where, self.identity, wait=wait)
+            self.identity, state = hand_over(self.where, self.identity, wait=wait, at=self._at)
             return state
         changes = {
             SubmitStage.CLUSTER: self._cluster,
             SubmitStage.TRANSFORM: self._transform,
             SubmitStage.PREPARE: self._prepare,
         }[stage]()
+        self._at(f"{stage.value}-made")
         self.identity = self.identity.after(stage, **changes)
         save_identity(self.where, self.identity)
+        self._at(f"{stage.value}-noted")
         _log.info("%s: %.1f s", stage.value, time.monotonic() - began)
         return ""
 
@@ -121,7 +128,21 @@ class Stages:
             notes=self._notes,
             dropped=self._dropped,
             state=state,
+            sites=engine_sites(self.where),
         )
+
+    def jobs(self) -> Workflow:
+        """Make the jobs; nothing is written.
+
+        Returns
+        -------
+        Workflow
+            The same from the same graph and settings.
+        """
+        from stage.batch.workflow.making import make_workflow
+
+        limits = memory_limits(self.settings, self._engine(), self.identity.site)
+        return make_workflow(*self._clusters(), self.settings, limits=limits)
 
     def _clusters(self) -> tuple[Any, Any]:
         """Return the graph as a table, and its clusters: the same whenever they are asked for."""
@@ -149,12 +170,11 @@ class Stages:
     def _transform(self) -> Mapping[str, Any]:
         from stage.batch.workflow.file import save_workflow
         from stage.batch.workflow.final import final_script
-        from stage.batch.workflow.making import make_workflow
 
-        limit = memory_limit_of(self.settings, self._engine())
-        settings = submission_settings(self.where, memoryLimit=limit) if limit else self.settings
-        workflow = self._workflow = make_workflow(*self._clusters(), settings)
+        settings = self.settings
+        workflow = self._workflow = self.jobs()
         save_workflow(workflow, self.where.workflow)
+        self._at("workflow-saved")
         if workflow.final is not None:
             _write(self.where.final_script, final_script(workflow, settings))
             self.where.final_script.chmod(0o755)
@@ -173,15 +193,16 @@ class Stages:
         from stage.batch.workflow.file import load_workflow
 
         workflow = self._workflow or load_workflow(self.where.workflow)
-        engine = self._engine()
+        engine = self._engine(workflow)
         self.where.engine.mkdir(parents=True, exist_ok=True)
         engine.prepare(workflow, self.where)
-        save_engine(self.where, self.identity.engine, engine.settings)
+        self._at("engine-prepared")
+        save_engine(self.where, engine_name(engine, self.identity.engine), engine.settings)
         return {}
 
-    def _engine(self) -> Engine:
+    def _engine(self, workflow: Workflow | None = None) -> Engine:
         it = self.identity
-        return find_for(self.settings, it.site, it.engine, it.name)
+        return find_for(self.settings, it.site, it.engine, it.name, workflow=workflow)
 
 
 def has_files(where: SubmitDir, stage: SubmitStage) -> bool:

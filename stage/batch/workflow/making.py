@@ -42,6 +42,7 @@ def make_workflow(
     files: Mapping[str, str] | None = None,
     late_environment: bool = False,
     within_limit: bool = True,
+    limits: Mapping[str, int] = {},
 ) -> Workflow:
     """Make jobs of clusters.
 
@@ -59,7 +60,9 @@ def make_workflow(
         Whether variables of the environment in commands are marked (``<ENV:NAME>``) for an engine that puts them in on
         the machine of a job.
     within_limit : bool, optional
-        Whether memory grows no further than ``memoryLimit``, where that is set.
+        Whether memory grows no further than ``memoryLimit``, where that is set, or else `limits`.
+    limits : mapping of str to int, optional
+        By site, the most memory that a job can get there, in megabytes.
 
     Returns
     -------
@@ -73,7 +76,9 @@ def make_workflow(
         If the settings make no jobs that could be run; nothing was written.
     """
     clusters = ordered(table, clusters, settings)
-    maker = _Maker(table, clusters, settings, file_values(settings, files), late_environment)
+    maker = _Maker(
+        table, clusters, settings, file_values(settings, files), late=late_environment, limits=limits
+    )
     workflow = maker.make(with_init=settings.flag("runInit"))
     final, when = final_of(settings, maker.files)
     if within_limit:
@@ -86,8 +91,16 @@ def make_workflow(
 
 class _Maker:
     def __init__(
-        self, table: QuantaTable, clusters: Clusters, settings: Settings, files: dict[str, str], late: bool
+        self,
+        table: QuantaTable,
+        clusters: Clusters,
+        settings: Settings,
+        files: dict[str, str],
+        *,
+        late: bool,
+        limits: Mapping[str, int],
     ) -> None:
+        self.limits, self.site = limits, settings.text("computeSite")
         self.table, self.clusters, self.settings, self.files, self.late = (
             table,
             clusters,
@@ -160,9 +173,9 @@ class _Maker:
         return place_of(self.settings, pipetask=tasks[0] if len(tasks) == 1 else "")
 
     def limit(self, made: JobSettings) -> int | None:
-        return self.settings.integer(
-            "memoryLimit", site=made.compute_site or "", cloud=made.compute_cloud or ""
-        )
+        site = made.compute_site or self.site
+        said = self.settings.integer("memoryLimit", site=site, cloud=made.compute_cloud or "")
+        return self.limits.get(site) if said is None else said
 
     def command(
         self, label: str, at: Place, tasks: Sequence[str], given: Mapping[str, Any], dimensions: Sequence[str]

@@ -56,7 +56,7 @@ class ParslEngine(DrivenEngine):
         self._where = f"site.{settings.site}"
         self._options = read_options(settings.options, settings.site)
         self._pilots: Pilots | None = None
-        self._root = Path()
+        self._root, self._tag = Path(), ""
         self._stops = Path()
         self._given: dict[int, _Given] = {}
         self._n_given = 0
@@ -155,13 +155,13 @@ class ParslEngine(DrivenEngine):
             Empty.
         """
         del known
-        self._root = where.root
+        self._root, self._tag = where.root, where.tag
         self._stops = where.engine / "cancelled"
         # Of a head that was killed: what it had cancelled is tried again under numbers of its own, or not at all.
         shutil.rmtree(self._stops, ignore_errors=True)
         if self._options.is_local:
-            end_left_over(f"{where.root}#")
-            self._guard = Guard(f"{where.root}#")
+            end_left_over(f"{self._tag}#")
+            self._guard = Guard(f"{self._tag}#")
         self._pilots = Pilots(self._options, self._where, where.engine / "parsl", self._environment())
         return []
 
@@ -200,7 +200,7 @@ class ParslEngine(DrivenEngine):
     def _task(self, request: JobRequest) -> Task:
         settings = request.settings
         return Task(
-            tag=f"{self._root}#{request.number}.{request.attempt}",
+            tag=f"{self._tag}#{request.number}.{request.attempt}",
             command=request.command,
             directory=str(self._root),
             log=str(request.log),
@@ -272,7 +272,7 @@ class ParslEngine(DrivenEngine):
             self._pilots = None
         if self._guard is not None:
             # What jobs have started in groups of their own.
-            end_left_over(f"{self._root}#")
+            end_left_over(f"{self._tag}#")
             self._guard.dismiss()
             self._guard = None
         self._given.clear()
@@ -286,7 +286,7 @@ class ParslEngine(DrivenEngine):
 
     def _environment(self) -> dict[str, str]:
         # Of pilots too: by it those that a killed head has left on this machine are found.
-        return {**self.settings.environment, TAG: f"{self._root}#pilot"}
+        return {**self.settings.environment, TAG: f"{self._tag}#pilot"}
 
     def _provider(self) -> Any:
         return make_provider(

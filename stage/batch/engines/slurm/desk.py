@@ -285,15 +285,15 @@ def tag_of(name: str) -> tuple[str, int] | None:
     return (parts[1], int(parts[2])) if len(parts) == 3 and parts[2].isdigit() else None
 
 
-def tag(run: str, directory: Path) -> str:
+def tag(run: str, directory: str) -> str:
     """Return by what the jobs of a submission are known in the queue.
 
     Parameters
     ----------
     run : str
         Its run.
-    directory : pathlib.Path
-        Its directory.
+    directory : str
+        By what engines know it: its directory.
 
     Returns
     -------

@@ -143,7 +143,7 @@ class SlurmEngine(DrivenEngine):
             If the scheduler does not answer for a minute.
         """
         self._limits = Limits.of(self._patiently(self._client.configuration), self._options)
-        self._tag = tag(self.settings.run_name, where.root)
+        self._tag = tag(self.settings.run_name, where.tag)
         lists = Lists(where.engine / "arrays")
         self._opened = Desk(
             self._client, self._watch, lists, self._scripts(where), tag=self._tag, directory=where.root

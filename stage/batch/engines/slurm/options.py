@@ -169,7 +169,9 @@ def _somebody_else(user: str | None) -> str:
 
 def _limit(settings: JobSettings, options: SlurmOptions) -> str:
     name = settings.concurrency_limit
-    return options.concurrency_limits.get(name, f"{name}:1") if name else ""
+    licence = options.concurrency_limits.get(name, f"{name}:1") if name else ""
+    # A number is kept by the head, which needs no licence for it.
+    return "" if licence.isdecimal() else licence
 
 
 def checked_options(lines: tuple[str, ...], place: str) -> tuple[str, ...]:

@@ -62,7 +62,11 @@ def begun_order(where: SubmitDir) -> list[int]:
 )
 def test_no_more_at_once_than_there_is_room_for(where: SubmitDir, needs: dict[str, int], most: int) -> None:
     """Cores and memory are shared out by what jobs ask for; one that asks for more cores than there are has all."""
-    script = "touch at.$$; ls at.* | wc -l; sleep 0.15; rm at.$$"
+    # Each waits a while for as many as there may be, so that on a slow machine too they meet.
+    script = (
+        "touch at.$$; i=0; while n=$(ls at.* 2>&- | wc -l); test $n -lt MOST -a $i -lt 40; do sleep 0.05; i=$((i+1)); done; "
+        "sleep 0.15; echo $n; rm at.$$"
+    ).replace("MOST", str(most))
     with opened(where) as engine:
         engine.start([job(where, n, script, **needs) for n in range(4)])
         assert all(e.state == JobState.SUCCEEDED for e in ends_of(engine, 4))

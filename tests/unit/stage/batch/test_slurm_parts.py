@@ -388,9 +388,9 @@ def test_words_stay_words_on_one_line(text: str) -> None:
 
 def test_names_of_jobs_tell_whose_they_are() -> None:
     """The tag and the list's number are in a job's name; names of others say nothing."""
-    mine = tag("u_me_run", Path("/data/submit/1"))
+    mine = tag("u_me_run", "/data/submit/1")
     assert (mine, 7) == tag_of(f"my.task.{mine}.7")
-    assert mine != tag("u_me_run", Path("/data/submit/2"))
+    assert mine != tag("u_me_run", "/data/submit/2")
     assert mine.isalnum()
     assert tag_of("wrap") is None
     assert tag_of("a.b.c") is None
