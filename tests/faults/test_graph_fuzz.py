@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_no_bad_file_harms_its_reader():
     """In a process that may have a gigabyte more, twenty seconds for each file."""
-    rounds = 6_000 if LONG else 400
+    rounds = 6_000 if LONG else 200
     done = subprocess.run(
         [sys.executable, "-m", "tests.graph_fuzz", "--rounds", str(rounds)],
         capture_output=True,
@@ -37,7 +37,7 @@ def test_every_byte_of_a_small_file_matters(tmp_path):
     path = tmp_path / "small.qg"
     chain_graph(n_shots=1, n_chips=1, length=1, run="out/1").save(path)
     whole = path.read_bytes()
-    for at in range(0, len(whole), 1 if LONG else 11):
+    for at in range(0, len(whole), 1 if LONG else 23):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :])
         with pytest.raises(StageError, match=r"small\.qg"):
             GraphFile.open(path).load()

@@ -353,12 +353,15 @@ def test_a_line_that_is_cut_loses_nothing_and_doubles_nothing(tmp_path: Path, ma
     assert not [t for t in threading.enumerate() if t.name.startswith("ssh-")]
 
 
+@pytest.mark.skipif(
+    not LONG, reason="the contract suite of engines kills a head in the short form (STAGE_FAULTS=long)"
+)
 def test_killed_heads_lose_nothing_and_double_nothing(tmp_path: Path, machine: FarMachine) -> None:
     """However often a head is killed its jobs go on there, each begun once."""
     counter, rng = tmp_path / "count", random.Random(11)
     steps = {"double": {"sleep": 0.5, "behave": {"1": f"flaky:0,{counter}"}}}
     batch = far_lab(tmp_path / "lab", machine, chain(**steps), batches=3, samples=3)
-    for _ in range(20 if LONG else 2):
+    for _ in range(20):
         if read_states(batch.where, batch.workflow).is_ended:
             batch.where.journal.unlink()
             counter.unlink()
@@ -370,7 +373,6 @@ def test_killed_heads_lose_nothing_and_double_nothing(tmp_path: Path, machine: F
     found = wait_for_end(batch)
 
     assert {JobState.SUCCEEDED: 6} == found.counts(), batch.where.head_log.read_text()
-    assert LONG or "xxx" == counter.read_text()
     assert {"succeeded": 21} == batch.lab.again().status()
 
 

@@ -51,6 +51,7 @@ def going(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> IndexEntry:
 
 def kill_head(entry: IndexEntry) -> None:
     """Kill the head of a submission, and what it had started."""
+    await_that(entry.where.journal.exists)
     head = living_head(entry.where)
     assert head is not None
     os.kill(head.pid, signal.SIGKILL)

@@ -28,6 +28,7 @@ from tests.stores import Bucket, bucket, requests_sent, s3_server
 
 __all__ = ["bucket", "s3_server"]
 HERE = socket.gethostname()
+LONG = os.environ.get("STAGE_FAULTS") == "long"
 
 
 @pytest.fixture
@@ -251,13 +252,14 @@ def test_without_the_store_one_can_look(uri: str, tmp_path: Path, monkeypatch: p
     assert "the store of s3://" in nothing.stderr
 
 
+@pytest.mark.skipif(not LONG, reason="moments between steps are the short form (STAGE_FAULTS=long)")
 def test_killed_at_any_moment(uri: str, bucket: Bucket, tmp_path: Path) -> None:
     """Whenever a run is killed, the same command ends it, and another machine then finds all of it."""
     clone(tmp_path, uri)
     rng = random.Random(7)
     environment = {**os.environ, **bucket.environment, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-m", "cli", "run", "-q", "-j0", "--campaign-dir", uri]
-    for _ in range(30 if os.environ.get("STAGE_FAULTS") == "long" else 3):
+    for _ in range(30):
         with subprocess.Popen(words, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
             time.sleep(rng.uniform(0.5, 4.0))
             process.kill()

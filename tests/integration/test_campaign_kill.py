@@ -15,7 +15,7 @@ import pytest
 from tiny_campaign import ROOT, call, make_upstream
 
 LONG = os.environ.get("STAGE_FAULTS") == "long"
-MOMENTS_S = (0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0) if LONG else (0.6, 0.9, 1.3)
+MOMENTS_S = (0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0) if LONG else (0.6, 1.2)
 
 
 def _killed(words: list[str], cwd: Path, after_s: float) -> None:
@@ -81,7 +81,7 @@ def test_a_clone_killed_before_any_step_on_disk_is_finished_by_the_same_clone(tm
     assert int(done.stdout) >= 8
 
 
-KILLS = "40" if LONG else "4"
+KILLS = "40" if LONG else "2"
 """Moments to die at, spread over all steps of a command on disk."""
 
 

@@ -14,7 +14,7 @@ import pytest
 from sync.repo import Repo
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERY = 1 if os.environ.get("STAGE_FAULTS") == "long" else 3
+EVERY = 1 if os.environ.get("STAGE_FAULTS") == "long" else 4
 """Of the night's 48 frames each that is taken."""
 
 pytestmark = pytest.mark.slow

@@ -26,7 +26,7 @@ MORE = """
     shell: wc -c < "$whole" > "$n"
 """
 
-KILLS = "60" if os.environ.get("STAGE_FAULTS") == "long" else "4"
+KILLS = "60" if os.environ.get("STAGE_FAULTS") == "long" else "2"
 """Moments to die at, spread over all that a run of three steps does on disk."""
 
 
