@@ -126,6 +126,9 @@ def test_who_changes_it_is_told_and_the_dead_are_healed(
             Campaign.load(uri).edit(campaign_docs="x")
         told = json.loads(call("status", "--json", "--campaign-dir", uri, cwd=tmp_path).stdout)
         assert (told["kept_at"], told["held_by"]["host"]) == (uri, "elsewhere"), "readers need no lock"
+    # Another user of the same machine has a copy, and a lock of it, of his own.
+    with lease(place, Holder(HERE, os.getppid(), "stage run", time.time_ns()), 0.0), pytest.raises(BusyError):
+        Campaign.load(uri).edit(campaign_docs="x")
     Campaign.load(uri).edit(campaign_docs="x")
 
     document = {

@@ -121,9 +121,20 @@ def _take(place: str, me: Holder, timeout_s: float) -> None:
 
 
 def _is_dead(other: Holder, me: Holder, at_s: float) -> bool:
-    if other.host != me.host:
-        return time.time() - at_s > DEAD_S
-    # The lock of this machine's copy is ours, so nobody here is at work on it any more.
+    """Tell whether a holder has ended; another user of this machine has a copy of his own, and may be at work on it."""
+    if time.time() - at_s > DEAD_S:
+        return True
+    # What this very process has left is over: it has the lock of its copy, which it would not get twice.
+    return other.host == me.host and (other.pid == me.pid or not _lives(other.pid))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
     return True
 
 
