@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from registry.model.collections import CollectionType
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.dimensions import DimensionGroup
@@ -195,11 +196,10 @@ class Snapshot(ProvenanceLookups):
         if find_first:
             check_order(collections)
         found, path = dataset_types.find_type(self._session, dataset_type), self._search(collections)
-        if (
-            find_first
-            and table is not None
-            and not (where or bind or data_id or order_by or limit is not None)
-        ):
+        plain = not (where or bind or data_id or order_by or limit is not None)
+        if plain and table is None and [entry.type for entry in path] == [CollectionType.RUN]:
+            return keyed_datasets.run_datasets(self._session, found, path[0], artifacts=artifacts)
+        if plain and find_first and table is not None:
             holder = keyed_datasets.only_holder(self._session, found, path, table)
             if holder is not None:
                 return keyed_datasets.keyed_datasets(self._session, found, holder, table, artifacts=artifacts)

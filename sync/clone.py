@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry.model.collections import CollectionType
+from registry.model.garbage import without_collection
 from sync.explain import refusal, schema_version, universe_conflicts
 from sync.faults import At, no_fault
 from sync.fetching.planning import Fetch
@@ -64,7 +65,7 @@ def plan_fetch(upstream: Repo, staging: Repo, wanted: Wanted) -> FetchPlan:
     -----
     A fixed number of queries a dataset type and a dimension element, whatever the number of rows.
     """
-    with upstream.registry.read() as theirs, staging.registry.read() as ours:
+    with upstream.registry.read() as theirs, staging.registry.read() as ours, without_collection():
         conflicts = universe_conflicts(ours.universe, schema_version(ours), theirs)
         if conflicts:
             return FetchPlan((), (), {}, (), baseline_rows({}), {}, conflicts=tuple(conflicts))
@@ -117,7 +118,7 @@ def execute_fetch(
         size_bytes = bring_artifacts(artifacts, at=at, on_progress=on_progress).size_bytes
         datasets = artifacts.batches
     if not plan.is_empty or (artifacts is not None and not artifacts.is_empty):
-        with staging.registry.write() as tx:
+        with without_collection(), staging.registry.write() as tx:
             for dataset_type in plan.dataset_types:
                 tx.register_dataset_type(dataset_type)
             for collection in plan.collections:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
+
 from registry.errors import NotFoundError
 from registry.model.columns import Columns
 from sync.filesystem import files, remote_files
@@ -17,6 +19,7 @@ from sync.filesystem.uris import local_text
 
 __all__ = [
     "Failure",
+    "Placed",
     "Task",
     "below",
     "in_the_way",
@@ -77,6 +80,43 @@ def place(artifacts: Columns, source: str, target: str) -> list[Task]:
     sizes, checksums = artifacts["size"].tolist(), artifacts["checksum"].tolist()
     places = [below(local_text(root) or root, uris) for root in (source, target)]
     return list(zip(uris, *places, sizes, checksums, strict=True))
+
+
+class Placed:
+    """Artifacts below two roots, placed some at a time: the paths of all take as much room as all else about them.
+
+    Parameters
+    ----------
+    artifacts, source, target
+        As for `place`.
+    """
+
+    def __init__(self, artifacts: Columns, source: str, target: str) -> None:
+        self.artifacts = artifacts
+        self.source = source
+        self.target = target
+
+    def __len__(self) -> int:
+        """Return how many artifacts there are."""
+        return self.artifacts.n_rows
+
+    def part(self, first: int, n: int) -> list[Task]:
+        """Place some of them.
+
+        Parameters
+        ----------
+        first : int
+            Number of the first.
+        n : int
+            How many; fewer where they end before.
+
+        Returns
+        -------
+        list of Task
+            One an artifact.
+        """
+        rows = np.arange(first, min(first + n, len(self)))
+        return place(self.artifacts.take(rows), self.source, self.target)
 
 
 def below(root: str, uris: Sequence[str]) -> list[str]:

@@ -68,7 +68,8 @@ def _there(session: Session, name: str) -> tuple[Entry, list[str]]:
 
 def _children(session: Session, name: str, children: Sequence[str]) -> list[Entry]:
     """Return collections that a chain may search, each once."""
-    entries = [existing(session, child) for child in dict.fromkeys(children)]
+    # The chain may have been made a moment ago for this; no chain searches itself.
+    entries = [existing(session, child, besides=name) for child in dict.fromkeys(children)]
     check_no_cycle(name, [e.name for e in entries], children_below(session, entries)[0])
     return entries
 
@@ -80,8 +81,10 @@ def _insert(session: Session, parent: Entry, children: Sequence[Entry], first: i
     rows = Columns({"position": list(places), "child_id": [e.id for e in children]})
     types: dict[str, sa.types.TypeEngine[Any]] = {"position": sa.Integer(), "child_id": sa.Integer()}
     with session.stash(rows, types) as stash:
-        chosen = sa.select(sa.literal(parent.id), stash.c.position, stash.c.child_id).where(sa.true())
-        insert_from(session, t, ["parent_id", "position", "child_id"], chosen, "error")
+        into = sa.bindparam("into", type_=sa.Integer)
+        chosen = sa.select(into, stash.c.position, stash.c.child_id).where(sa.true())
+        names = ["parent_id", "position", "child_id"]
+        insert_from(session, t, names, chosen, "error", form=("children", stash), into=parent.id)
 
 
 def _remove(session: Session, parent: Entry, children: Sequence[Entry]) -> None:

@@ -127,14 +127,14 @@ def all_entries(session: Session) -> list[Entry]:
     )
 
 
-def _missing(session: Session, name: str) -> NotFoundError:
-    known = [e.name for e in all_entries(session)]
+def _missing(session: Session, name: str, besides: str) -> NotFoundError:
+    known = [e.name for e in all_entries(session) if e.name != besides]
     return NotFoundError(
         f"no collection '{name}' in {session.place}", code="no-such-collection", hint=nearest(name, known)
     )
 
 
-def existing(session: Session, name: str) -> Entry:
+def existing(session: Session, name: str, *, besides: str = "") -> Entry:
     """Return a collection that must be there.
 
     Parameters
@@ -143,6 +143,8 @@ def existing(session: Session, name: str) -> Entry:
         Where.
     name : str
         Its name.
+    besides : str, optional
+        A collection that is not offered in its place.
 
     Returns
     -------
@@ -156,7 +158,7 @@ def existing(session: Session, name: str) -> Entry:
     """
     found = entry(session, name)
     if found is None:
-        raise _missing(session, name)
+        raise _missing(session, name, besides)
     return found
 
 

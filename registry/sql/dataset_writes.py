@@ -118,13 +118,14 @@ def _insert(
 ) -> int:
     group = found.type.dimensions
     tags, dataset = session.schema.tags(group), session.schema["dataset"]
-    kind = sa.bindparam("kind", found.id, type_=sa.Integer)
-    run = sa.bindparam("run", into.id, type_=sa.Integer)
+    kind, run = (sa.bindparam(name, type_=sa.Integer) for name in ("kind", "run"))
+    numbers = {"kind": found.id, "run": into.id}
     chosen = sa.select(stash.c.id, kind, run).where(sa.true())
-    n_new = insert_from(session, dataset, ["id", "dataset_type_id", "run_id"], chosen, on_existing)
+    names = ["id", "dataset_type_id", "run_id"]
+    n_new = insert_from(session, dataset, names, chosen, on_existing, form=("datasets", stash), **numbers)
     names = ["collection_id", "dataset_type_id", *group.required, "dataset_id"]
     chosen = sa.select(run, kind, *(stash.c[n] for n in group.required), stash.c.id).where(sa.true())
-    n_tags = insert_from(session, tags, names, chosen, on_existing)
+    n_tags = insert_from(session, tags, names, chosen, on_existing, form=("datasets", stash), **numbers)
     if min(n_new, n_tags) < n_rows:
         error = _difference(session, found, into, stash)
         if error is not None:
@@ -132,7 +133,7 @@ def _insert(
     if "uri" in stash.c:
         artifact = session.schema["artifact"]
         chosen = sa.select(*(stash.c[n] for n in ARTIFACT)).where(stash.c.uri.is_not(None))
-        insert_from(session, artifact, list(ARTIFACT), chosen, on_existing)
+        insert_from(session, artifact, list(ARTIFACT), chosen, on_existing, form=("datasets", stash))
     return n_new
 
 

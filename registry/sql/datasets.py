@@ -176,7 +176,15 @@ def existing_ids(session: Session, ids: Sequence[bytes]) -> set[bytes]:
     if not wanted or not session.lookup("any-dataset-between", any_between, low=wanted[0], high=wanted[-1]):
         return set()
     with session.stash(Columns({"id": wanted}), {"id": IdType()}, key=["id"]) as stash:
-        return set(session.fetch(sa.select(d.c.id).where(d.c.id.in_(sa.select(stash.c.id))))["id"].tolist())
+        here = stash.join(d, d.c.id == stash.c.id)
+        # Mostly all are there: to be told so costs a fraction of being told which.
+        count = session.answer(
+            "count-existing", lambda: sa.select(sa.func.count().label("n")).select_from(here), [stash]
+        )
+        if count["n"].tolist() == [len(wanted)]:
+            return set(wanted)
+        found = session.answer("existing", lambda: sa.select(stash.c.id).select_from(here), [stash])
+        return set(found["id"].tolist())
 
 
 def recorded_uris(session: Session, uris: Sequence[str]) -> set[str]:
@@ -223,10 +231,12 @@ def datasets_by_id(session: Session, ids: Sequence[bytes], *, artifacts: bool) -
         return {}
     out = {}
     with session.stash(wanted, {"id": IdType()}, key=["id"]) as stash:
-        here = stash.join(d, d.c.id == stash.c.id)
-        kind = d.c.dataset_type_id
-        counts = session.fetch(sa.select(kind, sa.func.count().label("n")).select_from(here).group_by(kind))
-        numbers = dict(counts.rows())
+        here, kind = stash.join(d, d.c.id == stash.c.id), d.c.dataset_type_id
+
+        def count() -> sa.Select[Any]:
+            return sa.select(kind, sa.func.count().label("n")).select_from(here).group_by(kind)
+
+        numbers = dict(session.answer("types-of-ids", count, [stash]).rows())
         types = {found.id: found for found in all_types(session) if found.id in numbers}
         if not types:
             return {}
@@ -234,7 +244,12 @@ def datasets_by_id(session: Session, ids: Sequence[bytes], *, artifacts: bool) -
         most = max(types, key=numbers.__getitem__)
         out[types[most].type.name] = _of_type(session, types[most], stash, artifacts=artifacts)
         if len(types) > 1:
-            others = session.fetch(sa.select(stash.c.id, kind).select_from(here).where(kind != most))
+            others = session.answer(
+                "ids-of-other-types",
+                lambda: sa.select(stash.c.id, kind).select_from(here).where(kind != sa.bindparam("most")),
+                [stash],
+                most=most,
+            )
     for number, found in types.items():
         if number != most:
             chosen = others.take(others["dataset_type_id"] == number).select(["id"])
@@ -248,14 +263,19 @@ def _of_type(session: Session, found: TypeEntry, stash: sa.FromClause, *, artifa
     group = found.type.dimensions
     d, t, a = session.schema["dataset"], session.schema.tags(group), session.schema["artifact"]
     names = [*group.required, "id", "run", *(ARTIFACT_COLUMNS if artifacts else ())]
-    source = stash.join(d, sa.and_(d.c.id == stash.c.id, d.c.dataset_type_id == found.id))
-    same = (t.c.dataset_id == stash.c.id, t.c.collection_id == d.c.run_id, t.c.dataset_type_id == found.id)
-    source = source.join(t, sa.and_(*same))
-    columns = [*(t.c[n] for n in group.required), stash.c.id, d.c.run_id]
-    if artifacts:
-        source = source.outerjoin(a, a.c.id == stash.c.id)
-        columns += [a.c[n] for n in ARTIFACT_COLUMNS]
-    rows = session.fetch(sa.select(*columns).select_from(source).order_by(stash.c.id))
+
+    def make() -> sa.Select[Any]:
+        kind = sa.bindparam("kind", type_=sa.Integer)
+        source = stash.join(d, sa.and_(d.c.id == stash.c.id, d.c.dataset_type_id == kind))
+        same = (t.c.dataset_id == stash.c.id, t.c.collection_id == d.c.run_id, t.c.dataset_type_id == kind)
+        source = source.join(t, sa.and_(*same))
+        columns = [*(t.c[n] for n in group.required), stash.c.id, d.c.run_id]
+        if artifacts:
+            source = source.outerjoin(a, a.c.id == stash.c.id)
+            columns += [a.c[n] for n in ARTIFACT_COLUMNS]
+        return sa.select(*columns).select_from(source).order_by(stash.c.id)
+
+    rows = session.answer(("by-id", t.name, artifacts), make, [stash], kind=found.id)
     return with_run_names(session, rows, names)
 
 

@@ -69,7 +69,7 @@ def gathered(columns: Sequence[tuple[str, Kind]], rows: Iterable[Sequence[tuple[
 
 
 class _Gathered:
-    """One column, batch by batch; equal texts are one object, as long as there are few of them."""
+    """One column, batch by batch; equal texts, and ids, are one object, as long as there are few of them."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -79,7 +79,7 @@ class _Gathered:
     def add(self, values: Sequence[Any]) -> None:
         if isinstance(self.kind, sa.Boolean):
             values = [None if v is None else bool(v) for v in values]
-        elif self.texts is not None and len(values) == ROWS_AT_ONCE and isinstance(values[0], str):
+        elif self.texts is not None and len(values) == ROWS_AT_ONCE and isinstance(values[0], str | bytes):
             values = list(map(self.texts.setdefault, values, values))
             if len(self.texts) * _ROWS_A_TEXT > len(values):
                 self.texts = None

@@ -1,4 +1,4 @@
-"""Datasets by their data IDs in one collection: what a build asks of every dataset type, without the query language."""
+"""Datasets of one collection, by their data IDs or all: what a build and a push ask most, without the query language."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from registry.sql.dataset_types import TypeEntry
     from registry.sql.session import Session
 
-__all__ = ["keyed_datasets", "only_holder"]
+__all__ = ["keyed_datasets", "only_holder", "run_datasets"]
 
 
 def only_holder(
@@ -97,13 +97,44 @@ def keyed_datasets(
     return rows.with_column("run", np.full(rows.n_rows, holder.name, dtype=object)).select(names)
 
 
+def run_datasets(session: Session, found: TypeEntry, run: Entry, *, artifacts: bool) -> Columns:
+    """Return the datasets of a type that a RUN holds: all of them.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    found : TypeEntry
+        The dataset type.
+    run : Entry
+        The RUN.
+    artifacts : bool
+        Whether to return artifact columns too.
+
+    Returns
+    -------
+    Columns
+        As `registry.snapshot.Snapshot.datasets`.
+    """
+    names = (*found.type.dimensions.required, "id", "run", *(ARTIFACT_COLUMNS if artifacts else ()))
+
+    def make() -> sa.Select[Any]:
+        return _members_of(session, found, None, owned=True, artifacts=artifacts)
+
+    key = ("run-datasets", session.schema.tags(found.type.dimensions).name, artifacts)
+    rows = session.answer(key, make, collection=run.id, type=found.id)
+    return rows.with_column("run", np.full(rows.n_rows, run.name, dtype=object)).select(names)
+
+
 def _members_of(
-    session: Session, found: TypeEntry, stash: sa.FromClause, *, owned: bool, artifacts: bool
+    session: Session, found: TypeEntry, stash: sa.FromClause | None, *, owned: bool, artifacts: bool
 ) -> sa.Select[Any]:
-    """Select what a collection holds of a dataset type for the data IDs that were handed over."""
+    """Select what a collection holds of a dataset type, for the data IDs that were handed over if some were."""
     group, schema = found.type.dimensions, session.schema
     t, d, a = schema.tags(group), schema["dataset"], schema["artifact"]
-    here: sa.FromClause = stash.join(t, sa.and_(*(t.c[n] == stash.c[n] for n in group.required)))
+    here: sa.FromClause = t
+    if stash is not None:
+        here = stash.join(t, sa.and_(*(t.c[n] == stash.c[n] for n in group.required)))
     columns: list[sa.ColumnElement[Any]] = [*(t.c[n] for n in group.required), t.c.dataset_id.label("id")]
     if not owned:
         here = here.join(d, d.c.id == t.c.dataset_id)

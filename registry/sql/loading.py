@@ -18,7 +18,14 @@ OnExisting = Literal["error", "skip", "replace"]
 
 
 def insert_from(
-    session: Session, table: sa.Table, names: list[str], rows: sa.Select[Any], on_existing: OnExisting
+    session: Session,
+    table: sa.Table,
+    names: list[str],
+    rows: sa.Select[Any],
+    on_existing: OnExisting,
+    *,
+    form: tuple[str, sa.FromClause] | None = None,
+    **parameters: Any,
 ) -> int:
     """Insert what a query gives.
 
@@ -34,6 +41,10 @@ def insert_from(
         The query; must have a WHERE or ORDER BY, without which SQLite's grammar is ambiguous here.
     on_existing : {"error", "skip", "replace"}
         What a row with a primary key that is taken does. Alternate keys always fail.
+    form : (str, sqlalchemy.FromClause), optional
+        What to call this form of query, and the rows handed over that it takes from: it is compiled once, for each table.
+    **parameters
+        Values to bind, by the names that stand for them in the query.
 
     Returns
     -------
@@ -45,8 +56,15 @@ def insert_from(
     ConstraintViolation
         If the database refuses a row.
     """
-    insert = _insert_into(session, table, names, on_existing, rows)
-    n_rows = session.execute(insert)
+
+    def make() -> sa.Insert:
+        return _insert_into(session, table, names, on_existing, rows)
+
+    if form is None:
+        n_rows = session.execute(make(), **parameters)
+    else:
+        key = ("insert", form[0], table.name, on_existing, *names)
+        n_rows = session.change(key, make, [form[1]], **parameters)
     session.database.written(table, n_rows)
     return n_rows
 
@@ -85,7 +103,7 @@ def load_rows(session: Session, table: sa.Table, rows: Columns, on_existing: OnE
     if not session.takes_rows:
         with session.stash(rows, {n: table.c[n].type for n in names}) as stash:
             chosen = sa.select(*(stash.c[n] for n in names)).where(sa.true())
-            return insert_from(session, table, names, chosen, on_existing)
+            return insert_from(session, table, names, chosen, on_existing, form=("rows", stash))
     form = session.statements.form(
         ("load", table.name, on_existing, *names), lambda: _insert_into(session, table, names, on_existing)
     )

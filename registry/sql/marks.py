@@ -11,6 +11,7 @@ from registry.model.digest import digest_json
 from registry.sql.collections import run_entry
 from registry.sql.dataset_types import all_types
 from registry.sql.fixed_tables import LastId
+from registry.sql.provenance import of_runs, run_values
 from registry.sql.session import Session
 
 __all__ = ["run_marks"]
@@ -57,29 +58,29 @@ def _datasets(session: Session, runs: list[int]) -> dict[int, list[list[Any]]]:
     out: dict[int, list[list[Any]]] = {n: [] for n in runs}
     for group in dict.fromkeys(t.dimensions for t in types.values()):
         t = session.schema.tags(group)
-        last = LastId(t.c.dataset_id).label("last")
-        statement = (
-            sa.select(t.c.collection_id, t.c.dataset_type_id, sa.func.count().label("n"), last)
-            .where(t.c.collection_id.in_(runs))
-            .group_by(t.c.collection_id, t.c.dataset_type_id)
-        )
-        for run, kind, n, highest in session.fetch(statement).rows():
+
+        def make(t: sa.Table = t) -> sa.Select[Any]:
+            last = LastId(t.c.dataset_id).label("last")
+            columns = (t.c.collection_id, t.c.dataset_type_id, sa.func.count().label("n"), last)
+            mine = sa.select(*columns).where(of_runs(t.c.collection_id, len(runs)))
+            return mine.group_by(t.c.collection_id, t.c.dataset_type_id)
+
+        found = session.answer(("mark", t.name, len(runs)), make, **run_values(runs))
+        for run, kind, n, highest in found.rows():
             out[run].append([types[kind].name, n, highest.hex()])
     return out
 
 
 def _quanta(session: Session, runs: list[int]) -> dict[int, list[list[Any]]]:
     q = session.schema["quantum"]
-    total = sa.func.sum(sa.func.coalesce(q.c.finished_ns, 0) % _PRIME).label("times")
-    statement = (
-        sa.select(
-            q.c.run_id, q.c.status, sa.func.count().label("n"),
-            sa.func.sum(q.c.attempt).label("attempts"), total,
-        )
-        .where(q.c.run_id.in_(runs))
-        .group_by(q.c.run_id, q.c.status)
-    )  # fmt: skip
+
+    def make() -> sa.Select[Any]:
+        times = sa.func.coalesce(q.c.finished_ns, sa.literal_column("0")) % sa.literal_column(str(_PRIME))
+        counts = (sa.func.count().label("n"), sa.func.sum(q.c.attempt).label("attempts"))
+        mine = sa.select(q.c.run_id, q.c.status, *counts, sa.func.sum(times).label("times"))
+        return mine.where(of_runs(q.c.run_id, len(runs))).group_by(q.c.run_id, q.c.status)
+
     out: dict[int, list[list[Any]]] = {n: [] for n in runs}
-    for run, *rest in session.fetch(statement).rows():
+    for run, *rest in session.answer(("mark", "quantum", len(runs)), make, **run_values(runs)).rows():
         out[run].append(rest)
     return out

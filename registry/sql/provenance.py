@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -16,7 +17,10 @@ from registry.sql.latest import is_latest, is_latest_of_runs
 from registry.sql.plain import insert_rows
 from registry.sql.session import Session
 
-__all__ = ["insert_inputs", "insert_outputs", "insert_quanta", "quanta", "quantum_links", "with_run_names"]
+__all__ = [
+    "insert_inputs", "insert_outputs", "insert_quanta", "of_runs", "quanta", "quantum_links", "run_values",
+    "with_run_names",
+]  # fmt: skip
 
 
 def with_run_names(session: Session, rows: Columns, names: Sequence[str]) -> Columns:
@@ -45,6 +49,40 @@ def with_run_names(session: Session, rows: Columns, names: Sequence[str]) -> Col
 
 def _run_numbers(session: Session, runs: Sequence[str]) -> list[int]:
     return [run_entry(session, name).id for name in dict.fromkeys(runs)]
+
+
+def of_runs(column: sa.ColumnElement[int], n: int) -> sa.ColumnElement[bool]:
+    """Return the condition that a row is one of n runs, whose numbers are bound as `run_values` names them.
+
+    Parameters
+    ----------
+    column : sqlalchemy.ColumnElement
+        Numbers of runs.
+    n : int
+        How many runs.
+
+    Returns
+    -------
+    sqlalchemy.ColumnElement
+        For statements that are compiled once for each n.
+    """
+    return column.in_([sa.bindparam(f"run_{i}", type_=sa.Integer) for i in range(n)])
+
+
+def run_values(numbers: Sequence[int]) -> dict[str, Any]:
+    """Return the values to bind for `of_runs`.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        The runs.
+
+    Returns
+    -------
+    dict of str to int
+        By name.
+    """
+    return {f"run_{i}": number for i, number in enumerate(numbers)}
 
 
 def quanta(
@@ -84,6 +122,9 @@ def quanta(
     t = session.schema["quantum"]
     statement = sa.select(*(t.c["run_id" if n == "run" else n] for n in names))
     numbers = None if runs is None else _run_numbers(session, runs)
+    if numbers is not None and not latest and task is None and status is None and not data_id:
+        rows = _all_of_runs(session, statement, names, numbers)
+        return with_run_names(session, rows, names) if "run" in names else rows
     if numbers is not None:
         statement = statement.where(t.c.run_id.in_(numbers))
     if task is not None:
@@ -96,6 +137,18 @@ def quanta(
         statement = statement.where(is_latest(t) if numbers is None else is_latest_of_runs(session, numbers))
     rows = session.fetch(statement.order_by(t.c.id, t.c.attempt))
     return with_run_names(session, rows, names) if "run" in names else rows
+
+
+def _all_of_runs(
+    session: Session, statement: sa.Select[Any], names: Sequence[str], numbers: Sequence[int]
+) -> Columns:
+    """Return every attempt at the quanta of runs."""
+    t, n = session.schema["quantum"], len(numbers)
+
+    def make() -> sa.Select[Any]:
+        return statement.where(of_runs(t.c.run_id, n)).order_by(t.c.id, t.c.attempt)
+
+    return session.answer(("quanta", n, *names), make, **run_values(numbers))
 
 
 def _may_have(column: sa.ColumnElement[str], name: str, value: str) -> sa.ColumnElement[bool]:
@@ -124,12 +177,14 @@ def quantum_links(session: Session, table: str, runs: Sequence[str]) -> Columns:
     Columns
         `registry.model.records.QUANTUM_INPUT` or ``QUANTUM_OUTPUT``, ordered by quantum.
     """
-    t, q = session.schema[table], session.schema["quantum"]
-    chosen = sa.select(q.c.id).where(q.c.run_id.in_(_run_numbers(session, runs)))
+    t, q, numbers = session.schema[table], session.schema["quantum"], _run_numbers(session, runs)
     names = QUANTUM_INPUT if table == "quantum_input" else QUANTUM_OUTPUT
-    return session.fetch(
-        sa.select(*(t.c[n] for n in names)).where(t.c.quantum_id.in_(chosen)).order_by(*t.primary_key)
-    )
+
+    def make() -> sa.Select[Any]:
+        chosen = sa.select(q.c.id).where(of_runs(q.c.run_id, len(numbers)))
+        return sa.select(*(t.c[n] for n in names)).where(t.c.quantum_id.in_(chosen)).order_by(*t.primary_key)
+
+    return session.answer((table, len(numbers)), make, **run_values(numbers))
 
 
 def _checked(rows: Columns, names: Sequence[str], what: str) -> Columns:

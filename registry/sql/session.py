@@ -277,6 +277,36 @@ class Session:
             result = self.database.connection.execute(statement, parameters, execution_options=kept)
             return int(getattr(result, "rowcount", 0))
 
+    def change(
+        self,
+        key: object,
+        make: Callable[[], sa.Insert],
+        stashes: Sequence[sa.FromClause] = (),
+        **parameters: Any,
+    ) -> int:
+        """Run a statement that writes, of a form that comes again and again, compiled once.
+
+        Parameters
+        ----------
+        key, make, stashes, **parameters
+            As for `answer`.
+
+        Returns
+        -------
+        int
+            Rows changed.
+
+        Raises
+        ------
+        ConstraintViolation
+            If the database refuses the rows.
+        """
+        if not all(isinstance(stash, sa.TableClause) for stash in stashes):
+            return self.execute(make(), **parameters)
+        form = self.statements.form((key, *(stash.name for stash in stashes)), make)  # type: ignore[attr-defined]
+        with translated(self.place):
+            return int(self.database.cursor(form.text, form.values(parameters)).rowcount)
+
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo on any exception what was written within.

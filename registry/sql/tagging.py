@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
@@ -129,7 +130,7 @@ def associate(session: Session, name: str, ids: Sequence[bytes], *, replace: boo
     -----
     Four statements for each set of dimensions that the datasets' types have.
     """
-    into = existing_of(session, name, CollectionType.TAGGED)
+    into = _to_fill(session, name)
     with _handed(session, ids) as stash:
         types = types_of(session, stash)
         # Groups without an order have one nevertheless: the first error has to be the same each time.
@@ -145,6 +146,15 @@ def associate(session: Session, name: str, ids: Sequence[bytes], *, replace: boo
                     session, session.schema.tags(group), ["collection_id", *names], chosen,
                     "replace" if replace else "skip",
                 )  # fmt: skip
+
+
+def _to_fill(session: Session, name: str) -> Entry:
+    """Return the TAGGED collection; where there is none, say how it is made."""
+    try:
+        return existing_of(session, name, CollectionType.TAGGED)
+    except NotFoundError as error:
+        way = f"Make it first: 'stage repo register-collection REPO {shlex.quote(name)} --type TAGGED'."
+        raise NotFoundError(error.message, code=error.code, hint=f"{error.hint} {way}") from None
 
 
 def _refuse_twice(

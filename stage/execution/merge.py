@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from registry.errors import ConflictError, IntegrityError, NotFoundError, StageError
+from registry.model.garbage import without_collection
 from registry.model.records import Artifact, QuantumStatus
 from registry.model.refs import id_text
 from stage.execution.discovered import Discoveries
@@ -107,7 +106,7 @@ def merge_records(
     and their sizes compared; where a job was started more than once, also their checksums.
     """
     refused: dict[str, str] = {}
-    with _without_collection():
+    with without_collection():
         loaded = list(_read(record_uris, graph, refused if leave_out_bad else None))
         outcomes = [o for record in loaded for o in record.outcomes]
     doubtful = {(o.ordinal, o.attempt) for record in loaded if record.start for o in record.outcomes}
@@ -134,18 +133,6 @@ def _read(uris: Sequence[Uri], graph: QuantumGraph, refused: dict[str, str] | No
             refused[files.redact(uri)] = error.message
         else:
             yield record
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Do not look for garbage while very many small things are made, all of which stay."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def merge_outcomes(

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from registry.model.garbage import without_collection
 from sync import journal
 from sync.explain import refusal
 from sync.faults import At, no_fault
@@ -145,7 +146,7 @@ def _commit(
     upstream was locked.
     """
     blocked = blocked_by(plan, in_conflict(moved))
-    with upstream.registry.write() as tx:
+    with without_collection(), upstream.registry.write() as tx:
         began = time.monotonic()
         with staging.registry.read() if plan.terms.strict_inputs else nullcontext() as ours:
             now = with_chain_now(check_again(plan, tx, blocked, ours, warn=False), plan, tx)

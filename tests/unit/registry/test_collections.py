@@ -96,8 +96,9 @@ def test_a_chain_is_moved_only_from_what_was_expected(registry: Registry) -> Non
 def test_a_chain_needs_existing_children_and_a_free_name(registry: Registry) -> None:
     """A missing child, or a name that is a run's, leaves no chain behind."""
     with registry.write() as tx:
-        with pytest.raises(NotFoundError, match="no collection 'nothing'"):
+        with pytest.raises(NotFoundError, match="no collection 'nothing'") as caught:
             tx.set_chain("chain", ["a", "nothing"])
+        assert caught.value.hint == "There are: a, b, c/1, c/2."
         with pytest.raises(ConflictError, match="'a' is RUN, not CHAINED"):
             tx.set_chain("a", ["b"])
         assert tx.collections(types={CollectionType.CHAINED}) == []

@@ -96,6 +96,10 @@ def test_only_tagged_collections_are_tagged(registry: Registry) -> None:
                 tx.associate(name, FIRST[:1])
             with pytest.raises(ConflictError, match=f"'{name}' is {kind}, not TAGGED"):
                 tx.disassociate(name, FIRST[:1])
+        with pytest.raises(NotFoundError, match="no collection 'goood'") as caught:
+            tx.associate("goood", FIRST[:1])
+        assert "Did you mean 'good'?" in caught.value.hint
+        assert "stage repo register-collection REPO goood --type TAGGED" in caught.value.hint
         with pytest.raises(NotFoundError, match=rf"no dataset {id_text(lost)} .*\(row 1\)"):
             tx.associate("good", [FIRST[0], lost])
         assert tx.datasets("raw", ["good"]).n_rows == 0
