@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from registry.lookups import session_of
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from registry.snapshot import Snapshot
 
 __all__ = [
-    "Fault", "artifacts_recorded", "bare_regions", "chain_faults", "engine_faults", "member_faults", "overlap_faults",
-    "provenance_faults", "rebuild_overlaps", "reference_faults", "table_faults", "validity_faults",
+    "Fault", "artifacts_recorded", "bare_datasets", "bare_regions", "chain_faults", "engine_faults", "member_faults", "overlap_faults",
+    "provenance_faults", "rebuild_overlaps", "reference_faults", "server_notes", "storage_questions", "table_faults",
+    "validity_faults",
 ]  # fmt: skip
 
 
@@ -36,6 +38,62 @@ def engine_faults(snapshot: Snapshot, *, quick: bool = False) -> Sequence[Fault]
         ``database-damaged``, with what the database says.
     """
     return integrity.engine_faults(session_of(snapshot), quick=quick)
+
+
+def server_notes(snapshot: Snapshot, *, full: bool = False) -> Sequence[Fault]:
+    """Tell what a PostgreSQL server cannot be asked about its pages, and what it has noticed of them by itself.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The registry's state.
+    full : bool, optional
+        As for `storage_questions`.
+
+    Returns
+    -------
+    sequence of Fault
+        ``pages-unchecked``, ``checksum-failures``; none of SQLite.
+    """
+    session = session_of(snapshot)
+    if session.database.dialect.name == "sqlite":
+        return ()
+    from registry.sql import integrity_postgres
+
+    return integrity_postgres.server_notes(session, integrity_postgres.means_of(session, full=full))
+
+
+def storage_questions(
+    snapshot: Snapshot, *, quick: bool = False, full: bool = False
+) -> Sequence[Callable[[Snapshot], Sequence[Fault]]]:
+    """Return what lets a PostgreSQL server check what it stores, table by table, each in a transaction of its own.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The registry's state.
+    quick : bool, optional
+        Whether long values may be left out, and indexes need not be held against their tables.
+    full : bool, optional
+        Whether what is to be unique is seen to be so, where the server can.
+
+    Returns
+    -------
+    sequence of callable
+        Each is given a snapshot and finds ``table-damaged`` and ``index-damaged``. SQLite needs none: `engine_faults`
+        is its whole check.
+    """
+    session = session_of(snapshot)
+    if session.database.dialect.name == "sqlite":
+        return ()
+    from registry.sql import integrity_postgres
+
+    means = integrity_postgres.means_of(session, full=full)
+
+    def ask(table: str, later: Snapshot) -> Sequence[Fault]:
+        return integrity_postgres.storage_faults(session_of(later), table, means, quick=quick, full=full)
+
+    return [partial(ask, table) for table in integrity_postgres.tables_of(session)]
 
 
 def table_faults(snapshot: Snapshot) -> Sequence[Fault]:
@@ -202,3 +260,21 @@ def artifacts_recorded(snapshot: Snapshot) -> Columns:
         ``id``, ``uri``, ``size``, ``checksum``; in no order.
     """
     return integrity.artifacts_recorded(session_of(snapshot))
+
+
+def bare_datasets(snapshot: Snapshot, ids: Sequence[bytes]) -> Columns:
+    """Return those of some datasets that are on record without an artifact.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        The registry's state.
+    ids : sequence of bytes
+        16 bytes each; unknown ones are ignored.
+
+    Returns
+    -------
+    Columns
+        ``id``, ``run``; in no order.
+    """
+    return integrity.bare_datasets(session_of(snapshot), ids)

@@ -8,10 +8,11 @@ from typing import Any
 
 from registry.errors import UsageError
 
-__all__ = ["artifact_stem", "safe_part"]
+__all__ = ["artifact_stem", "dataset_id_of", "safe_part"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+@%:-]|^\.|::|^-")
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*\Z")
+_ID = re.compile(r".*_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:[./]|\Z)")
 _MAX_VALUE = 40
 _MAX_NAME = 200
 
@@ -85,3 +86,20 @@ def artifact_stem(
     folder = "/".join((*map(safe_part, run.split("/")), kind, *parts[:-1]))
     digits = dataset_id.hex()  # as a UUID is written, without making one
     return f"{folder}/{name}_{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def dataset_id_of(path: str) -> bytes | None:
+    """Return the id of the dataset whose artifact a path is.
+
+    Parameters
+    ----------
+    path : str
+        An artifact's path, or one of a file within.
+
+    Returns
+    -------
+    bytes or None
+        None if it is not made as `artifact_stem` makes it.
+    """
+    found = _ID.match(path)
+    return bytes.fromhex(found[1].replace("-", "")) if found else None

@@ -175,6 +175,7 @@ PLANTED: dict[str, Callable[[World], object]] = {
     "path-escape": lambda w: _rename(w, "'../../../' || uri"),
     "path-escape by a link": _lead_out,
     "outside-missing": lambda w: _rename(w, "'/nowhere/' || uri"),
+    "artifact-unrecorded": lambda w: w.sql("DELETE FROM artifact WHERE uri LIKE 'u/2/%'"),
     "artifact-without-dataset": lambda w: w.sql(
         "INSERT INTO artifact (id, uri, size, checksum, formatter) "
         "VALUES ({new}, '/dev/null', 0, '', 'bytes')"
@@ -228,5 +229,5 @@ PLANTED: dict[str, Callable[[World], object]] = {
 }  # fmt: skip
 """What is done to the world, by the code that a check has to find; more than one way with words behind it."""
 ON_POSTGRES = (
-    "artifact-without-dataset", "dataset-without-tag", "tag-differs", "overlap-differs", "validity-overlaps", "table-extra",
+    "artifact-unrecorded", "artifact-without-dataset", "dataset-without-tag", "tag-differs", "overlap-differs", "validity-overlaps", "table-extra",
 )  # fmt: skip

@@ -78,8 +78,8 @@ def translate(exc: BaseException, place: str) -> Exception:
     original = exc.orig if isinstance(exc, sa.exc.DBAPIError) and exc.orig is not None else exc
     if isinstance(original, sqlite3.Error):
         return _translate_sqlite(original, place)
-    if isinstance(original, OverflowError | UnicodeEncodeError):
-        return UsageError(f"{place} cannot hold a value: {original}", code="bad-value")
+    if isinstance(original, OverflowError | UnicodeError):
+        return _bad_value(original, place)
     if hasattr(original, "sqlstate"):
         from registry.sql.failures_postgres import translate_postgres
 
@@ -91,6 +91,12 @@ def translate(exc: BaseException, place: str) -> Exception:
     if isinstance(exc, sa.exc.SQLAlchemyError):
         return InternalError(f"{place}: {exc}", code="bad-statement")
     return StorageError(f"{place}: {original}", code="database-failed")
+
+
+def _bad_value(exc: OverflowError | UnicodeError, place: str) -> StageError:
+    if isinstance(exc, UnicodeDecodeError):
+        return damaged(place, f"a text that it stores is none: {exc}")
+    return UsageError(f"{place} cannot hold a value: {exc}", code="bad-value")
 
 
 def damaged(place: str, what: str) -> IntegrityError:
@@ -109,8 +115,9 @@ def damaged(place: str, what: str) -> IntegrityError:
         With code ``damaged-database``.
     """
     return IntegrityError(
-        f"{place} is damaged: {what}", code="damaged-database", hint="Restore it from a copy."
-    )
+        f"{place} is damaged: {what}", code="damaged-database", hint="Restore it from a copy.",
+        context={"what": what},
+    )  # fmt: skip
 
 
 def _translate_sqlite(exc: sqlite3.Error, place: str) -> Exception:
@@ -177,7 +184,7 @@ def translated(place: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OverflowError, UnicodeEncodeError) as exc:
+    except (OverflowError, UnicodeError) as exc:
         raise translate(exc, place) from exc
     except driver_errors() as exc:
         raise translate(exc, place) from exc

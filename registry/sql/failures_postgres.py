@@ -119,7 +119,7 @@ def translate_postgres(exc: Any, place: str) -> Exception:
     code, text = exc.sqlstate or "", _words(exc)
     if code in _CONSTRAINTS:
         return ConstraintViolation(_CONSTRAINTS[code], text)
-    if code.startswith("XX"):
+    if code.startswith("XX") or code == "58P01":  # pages, or a file of theirs that is not there
         return damaged(place, text)
     if code in _BAD_VALUES or (not code and type(exc).__name__ == "DataError"):
         return UsageError(f"{place} cannot hold a value: {text}", code="bad-value")

@@ -11,15 +11,17 @@ from registry.model.collections import CollectionType
 from registry.model.columns import Columns
 from registry.model.refs import id_text
 from registry.sql.dataset_types import all_types
+from registry.sql.fixed_tables import IdType
 from registry.sql.session import Session
 
 __all__ = [
-    "Fault", "artifacts_recorded", "chain_faults", "engine_faults", "member_faults", "provenance_faults",
+    "OURS", "Fault", "artifacts_recorded", "bare_datasets", "chain_faults", "engine_faults", "member_faults", "provenance_faults",
     "reference_faults", "table_faults", "validity_faults",
 ]  # fmt: skip
 
 _MADE_ON_DEMAND = ("tags_", "calibs_")
-_OURS = ("dim_", "overlap_", *_MADE_ON_DEMAND)
+OURS = ("dim_", "overlap_", *_MADE_ON_DEMAND)
+"""How the names of tables begin that not every registry has."""
 _TABLES = {
     "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'table'",
     "postgresql": "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema()",
@@ -50,11 +52,14 @@ class Fault(NamedTuple):
         Whose rows.
     items : tuple of str
         What names each of them.
+    detail : str, optional
+        More than the code says.
     """
 
     code: str
     table: str
     items: tuple[str, ...]
+    detail: str = ""
 
 
 def engine_faults(session: Session, *, quick: bool) -> list[Fault]:
@@ -74,8 +79,8 @@ def engine_faults(session: Session, *, quick: bool) -> list[Fault]:
 
     Notes
     -----
-    PostgreSQL keeps its own pages, and can check them where its keeper has turned that on; here it is asked for indexes
-    and constraints that it does not rely on itself.
+    PostgreSQL is asked here for indexes and constraints that it does not rely on itself; what it stores it checks table
+    by table (`registry.sql.integrity_postgres`).
     """
     query = session.database.query
     if session.database.dialect.name == "sqlite":
@@ -83,7 +88,7 @@ def engine_faults(session: Session, *, quick: bool) -> list[Fault]:
         said = [str(line[0]) for line in lines if line[0] != "ok"]
     else:
         said = [str(line[0]) for line in query(_UNSOUND, [])]
-    return [Fault("database-damaged", "database", tuple(said))] if said else []
+    return [Fault("database-damaged", "database", tuple(said), said[0])] if said else []
 
 
 def _present(session: Session) -> set[str]:
@@ -122,7 +127,7 @@ def table_faults(session: Session) -> list[Fault]:
     """
     present = _present(session)
     needed = _fixed(session) | (_on_demand(session) if "dataset_type" in present else set())
-    extra = sorted(name for name in present - needed if name.startswith(_OURS))
+    extra = sorted(name for name in present - needed if name.startswith(OURS))
     quote = session.database.dialect.identifier_preparer.quote
     full = [n for n in extra if session.database.query(f"SELECT 1 FROM {quote(n)} LIMIT 1", [])]
     found = {"table-missing": tuple(sorted(needed - present)), "table-extra": tuple(full)}
@@ -356,3 +361,27 @@ def artifacts_recorded(session: Session) -> Columns:
     """
     a = session.schema["artifact"]
     return session.fetch(sa.select(a.c.id, a.c.uri, a.c.size, a.c.checksum))
+
+
+def bare_datasets(session: Session, ids: Sequence[bytes]) -> Columns:
+    """Return those of some datasets that are on record without an artifact.
+
+    Parameters
+    ----------
+    session : Session
+        Where.
+    ids : sequence of bytes
+        16 bytes each; unknown ones are ignored.
+
+    Returns
+    -------
+    Columns
+        ``id``, ``run``; in no order.
+    """
+    d, a, c = (session.schema[name] for name in ("dataset", "artifact", "collection"))
+    with session.stash(Columns({"id": ids}), {"id": IdType()}, key=("id",)) as stash:
+        return session.fetch(
+            sa.select(d.c.id, c.c.name.label("run"))
+            .select_from(stash.join(d, d.c.id == stash.c.id).join(c, c.c.id == d.c.run_id))
+            .where(~sa.exists().where(a.c.id == d.c.id))
+        )

@@ -19,6 +19,7 @@ from registry import keeping
 from registry.errors import ConflictError, StageError, StorageError, UsageError
 from registry.model.collections import CollectionType
 from registry.model.columns import Columns
+from sync.unstoring import note_unstoring
 
 if TYPE_CHECKING:
     from registry.snapshot import Snapshot
@@ -221,8 +222,13 @@ def execute_prune(
         n_rows, shared = keeping.remove(
             change, plan.ids, plan.uris, purge=plan.mode == "purge", refuse=refuse
         )
+        if plan.mode == "unstore" and plan.uris:
+            unstoring = note_unstoring(change, sorted({run for _, run, *_ in plan.counts}))
     gone = [uri for uri in plan.uris if uri not in shared]
     remove_files(repo, gone, on_progress)
+    if plan.mode == "unstore" and plan.uris:
+        with repo.registry.write() as change:
+            change.delete_rows("journal", operation=unstoring)
     return PruneResult(n_rows, len(gone), len(plan.uris) - len(gone))
 
 

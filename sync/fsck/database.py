@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from registry import integrity
 from registry.errors import StageError
 from sync.fsck.findings import Depth, Finding
+from sync.ledger import WITHDRAWN
+
+_T = TypeVar("_T")
 
 if TYPE_CHECKING:
     from registry.integrity import Fault
     from registry.snapshot import Snapshot
     from sync.repo import Repo
+
+    _Question = Callable[[Snapshot], _T]
 
 __all__ = ["check_database", "finding_of"]
 
@@ -21,12 +26,16 @@ _BY_CODE = {
     "bad-repo-file": "repo-file-damaged", "repo-format": "repo-file-damaged", "schema-version": "schema-version",
     "damaged-universe": "universe-damaged", "not-a-database": "database-damaged", "not-a-registry": "database-damaged",
     "damaged-database": "database-damaged", "table-missing": "table-missing", "bad-statement": "database-damaged",
-    "io-error": "database-damaged", "integrity": "database-damaged", "hot-journal": "hot-journal", "staging-lost": "staging-lost",
+    "io-error": "database-damaged", "integrity": "database-damaged", "bad-value": "database-damaged", "hot-journal": "hot-journal", "staging-lost": "staging-lost",
 }  # fmt: skip
-"""What an error that keeps a check from going on is a finding of."""
+"""What an error that keeps a check from going on is a finding of; a question of a check has no values of its own."""
+_DAMAGE = frozenset({"table-damaged", "index-damaged"})
+"""Damage of which a server has said where it is."""
+_LEFT = ("the registry's rows", "the datastore's files")
+"""What is not looked at then."""
 
 
-def finding_of(error: StageError, where: str) -> Finding:
+def finding_of(error: StageError, where: str, found: Iterable[str] = ()) -> Finding:
     """Return the finding that an error tells of.
 
     Parameters
@@ -35,6 +44,8 @@ def finding_of(error: StageError, where: str) -> Finding:
         What kept a check from going on.
     where : str
         What was looked at.
+    found : iterable of str, optional
+        Codes of what was found before: looking at damaged pages may end in a lost connection.
 
     Returns
     -------
@@ -47,6 +58,8 @@ def finding_of(error: StageError, where: str) -> Finding:
         The same, if it tells of nothing that is wrong with what is stored: nothing is there, or nobody answers.
     """
     code = _BY_CODE.get(error.code)
+    if code is None and not _DAMAGE.isdisjoint(found):
+        return Finding("check-unfinished", where, (error.message,))
     if code is None:
         raise error
     return Finding(code, where, (where,), error.message)
@@ -60,42 +73,50 @@ def check_database(repo: Repo, depth: Depth) -> list[Finding]:
     repo : Repo
         Open; read access is enough.
     depth : {"fast", "default", "full"}
-        ``fast`` leaves out indexes, ``full`` works out anew what regions overlap.
+        ``fast`` leaves out holding indexes against their tables, ``full`` works out anew what regions overlap.
 
     Returns
     -------
     list of Finding
-        One a table and kind. A question that a damaged database does not answer is a finding itself.
+        One a table and kind. A question that a damaged database does not answer is a finding itself. Where a server
+        finds its own pages damaged nobody asks for rows: such a question may get any answer, or end the server for all.
     """
-    questions: list[Callable[[Snapshot], Sequence[Fault]]] = [
-        partial(integrity.engine_faults, quick=depth == "fast"), integrity.table_faults, integrity.reference_faults,
-        integrity.member_faults, integrity.chain_faults, integrity.validity_faults, integrity.provenance_faults,
-        integrity.overlap_faults if depth == "full" else integrity.bare_regions,
-    ]  # fmt: skip
+    quick, full = depth == "fast", depth == "full"
     faults: list[Fault] = []
     failed: list[Finding] = []
-    for question in questions:
+
+    def ask(question: _Question[Iterable[_T]]) -> Iterable[_T]:
         try:
             with repo.registry.read() as snapshot:
-                faults += question(snapshot)
+                return question(snapshot)
         except StageError as exc:
-            failed.append(finding_of(exc, str(repo.registry)))
-    return [*_as_findings(faults), *_ledger(repo, failed), *_once(failed, faults)]
+            failed.append(finding_of(exc, str(repo.registry), (fault.code for fault in faults)))
+            return ()
+
+    faults += ask(partial(integrity.server_notes, full=full))
+    for question in ask(partial(integrity.storage_questions, quick=quick, full=full)):
+        faults += ask(question)
+    if not _DAMAGE.isdisjoint(fault.code for fault in faults):
+        why = [item for f in failed for item in f.items]
+        left = Finding("check-unfinished", str(repo.registry), (*_LEFT, *dict.fromkeys(why)))
+        return [*_as_findings(faults), left]
+    for question in (
+        partial(integrity.engine_faults, quick=quick), integrity.table_faults, integrity.reference_faults,
+        integrity.member_faults, integrity.chain_faults, integrity.validity_faults, integrity.provenance_faults,
+        integrity.overlap_faults if full else integrity.bare_regions,
+    ):  # fmt: skip
+        faults += ask(question)
+    return [*_as_findings(faults), *_ledger(ask), *_once(failed, faults)]
 
 
 def _as_findings(faults: Iterable[Fault]) -> list[Finding]:
     # Rows without any counterpart are told of by more than one question: the same rows count once.
     merged: dict[tuple[str, str], dict[str, None]] = {}
-    for code, table, items in faults:
+    details: dict[tuple[str, str], str] = {}
+    for code, table, items, detail in faults:
         merged.setdefault((code, table), {}).update(dict.fromkeys(items))
-    return [
-        Finding(code, table, tuple(items), _said(code, tuple(items)))
-        for (code, table), items in merged.items()
-    ]
-
-
-def _said(code: str, items: Sequence[str]) -> str:
-    return items[0] if code == "database-damaged" else ""
+        details.setdefault((code, table), detail)
+    return [Finding(*key, tuple(items), details[key]) for key, items in merged.items()]
 
 
 def _once(failed: Sequence[Finding], faults: Sequence[Fault]) -> list[Finding]:
@@ -105,19 +126,19 @@ def _once(failed: Sequence[Finding], faults: Sequence[Fault]) -> list[Finding]:
     return list({f.code: f for f in reversed(failed) if f.code not in known}.values())
 
 
-def _ledger(repo: Repo, failed: list[Finding]) -> list[Finding]:
-    """Find RUNs that the ledger names and that are not there."""
+def _ledger(ask: Callable[[_Question[Iterable[Sequence[str]]]], Iterable[Sequence[str]]]) -> list[Finding]:
+    """Find RUNs that the ledger names and that are not there, though the push that brought them was not taken back."""
     import json
 
+    def question(snapshot: Snapshot) -> Iterable[Sequence[str]]:
+        texts = [str(text) for row in snapshot.table("push_ledger").rows(("runs", "summary")) for text in row]
+        return texts, [c.name for c in snapshot.collections()] if texts else []
+
+    texts, names = tuple(ask(question)) or ((), ())
     try:
-        with repo.registry.read() as snapshot:
-            rows = snapshot.table("push_ledger").rows(("runs",))
-            known = {c.name for c in snapshot.collections()} if rows else set()
-        named = {run for (runs,) in rows for run in json.loads(runs)}
-    except StageError as exc:
-        failed.append(finding_of(exc, str(repo.registry)))
-        return []
-    except (ValueError, TypeError):
+        pushes = zip(map(json.loads, texts[::2]), map(json.loads, texts[1::2]), strict=True)
+        named = {run for runs, summary in pushes if not summary.get(WITHDRAWN) for run in runs}
+    except (ValueError, TypeError, AttributeError):
         return [Finding("journal-damaged", "push_ledger", ("push_ledger",))]
-    gone = tuple(sorted(named - known))
+    gone = tuple(sorted(named - set(names)))
     return [Finding("ledger-run-missing", "push_ledger", gone)] if gone else []

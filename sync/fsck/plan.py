@@ -14,6 +14,7 @@ from sync.filesystem import files
 from sync.fsck.artifacts import Listing, check_bytes, check_presence, left_over, listing_of, rows_of
 from sync.fsck.database import check_database, finding_of
 from sync.fsck.findings import Depth, Finding, FsckPlan
+from sync.unstoring import unrecorded
 
 if TYPE_CHECKING:
     from sync.repo import Repo
@@ -65,7 +66,7 @@ def plan_fsck(
         except StageError as exc:
             return FsckPlan(place, depth, (finding_of(exc, place),)).with_findings(())
         found = check_database(repo, depth)
-        if any(f.code == "hot-journal" for f in found):
+        if any(f.code in {"hot-journal", "check-unfinished"} for f in found):
             return FsckPlan(place, depth, ()).with_findings(found)
         files_found, checked, n_young = _check_files(repo, depth, older_than_s, awaited, on_progress)
     return FsckPlan(place, depth, (), checked, n_young).with_findings([*found, *files_found])
@@ -95,7 +96,7 @@ def _check_files(
         damaged, checked["bytes"] = check_bytes(there, root, on_progress)
         out += damaged
     left, n_young = _left_over(listing, recorded["uri"].tolist(), older_than_s, awaited)
-    return [*out, *left], checked, n_young
+    return [*out, *_told_apart(repo, left)], checked, n_young
 
 
 def _joined(found: list[Finding]) -> list[Finding]:
@@ -121,3 +122,20 @@ def _left_over(
     where = files.redact(listing.root)
     both = (("orphan-file", orphans), ("part-file", parts))
     return [Finding(code, where, tuple(names)) for code, names in both if names], n_young
+
+
+def _told_apart(repo: Repo, left: list[Finding]) -> list[Finding]:
+    """Take out of the files that are left over those whose datasets are on record: no repair may remove them."""
+    orphans = [name for f in left if f.code == "orphan-file" for name in f.items]
+    if not orphans:
+        return left
+    try:
+        with repo.registry.read() as snapshot:
+            kept = dict.fromkeys(unrecorded(snapshot, orphans))
+    except StageError as exc:
+        return [finding_of(exc, str(repo.registry)), *(f for f in left if f.code != "orphan-file")]
+    if not kept:
+        return left
+    where = files.redact(repo.datastore.root)
+    rest = [Finding(f.code, f.where, tuple(n for n in f.items if n not in kept)) for f in left]
+    return [Finding("artifact-unrecorded", where, tuple(kept)), *(f for f in rest if f.items)]

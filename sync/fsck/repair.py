@@ -15,14 +15,13 @@ from sync.administration.orphans import OrphanPlan, execute_orphans
 from sync.faults import At, no_fault
 from sync.filesystem import files
 from sync.fsck.findings import Finding, FsckPlan, Repaired
+from sync.unstoring import LOST, forget_unstorings
 
 if TYPE_CHECKING:
     from sync.repo import Repo
 
-__all__ = ["LOST", "execute_repair", "left_after"]
+__all__ = ["execute_repair", "left_after"]
 
-LOST = "lost"
-"""Verb of the journal's notes of files that were given up."""
 _GIVEN_UP = ("artifact-missing", "artifact-size", "artifact-checksum", "outside-missing", "outside-size", "outside-checksum")  # fmt: skip
 
 
@@ -163,4 +162,7 @@ def _remove(plan: FsckPlan, repo: Repo, code: str) -> Repaired | None:
     if not items:
         return None
     n = execute_orphans(OrphanPlan(items, 0, 0), repo)
+    if code == "orphan-file":
+        with repo.registry.write() as change:
+            forget_unstorings(change)
     return Repaired(code, f"removed {n:,} files that no row names", items)

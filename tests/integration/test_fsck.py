@@ -13,6 +13,7 @@ import pytest
 
 from registry.errors import NotFoundError
 from registry.model.dataset_type import DatasetType
+from sync.administration import prune
 from sync.fsck.check import CheckOptions, check_repo
 from sync.fsck.findings import Depth, FsckPlan
 from sync.fsck.kinds import KINDS
@@ -127,20 +128,22 @@ def test_several_corruptions_at_once_are_all_found(world: World, seed: int) -> N
 def test_a_server_is_checked_alike(
     postgres_world: tuple[Path, str, Database], tmp_path: Path, planted: str
 ) -> None:
-    """The same questions find the same in PostgreSQL, which refuses none of what was planted."""
+    """The same questions find the same in PostgreSQL, which refuses none of what was planted; and that it says so much less
+    of its pages is a note.
+    """
     root, template, database = postgres_world
     shutil.copytree(root, tmp_path / "repo")
     RepoFile(database.copy(template), "data").save(str(tmp_path / "repo"))
-    world = World(tmp_path / "repo")
-    assert set() == codes(checked(world))
+    world, note = World(tmp_path / "repo"), {"pages-unchecked"}
+    assert note == codes(checked(world))
     PLANTED[planted](world)
 
     found = checked(world)
-    assert {planted.partition(" ")[0]} == codes(found), found.findings
+    assert {planted.partition(" ")[0], *note} == codes(found), found.findings
     if planted == "overlap-differs":
         with Repo.open(world.root, writable=True) as repo:
             execute_repair(checked(world), repo)
-        assert set() == codes(checked(world))
+        assert note == codes(checked(world))
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +220,56 @@ def test_a_file_is_given_up_only_by_name(world: World) -> None:
     (left,) = checked(world).findings
     assert (str(kept.relative_to(world.root / "data")),) == left.items
     assert (left,) == left_after(plan, [done]).findings
+
+
+def test_a_file_whose_record_was_lost_is_never_removed(world: World) -> None:
+    """Its dataset is on record, and nobody has noted that the file should go: a repair cannot know, and leaves it."""
+    PLANTED["artifact-unrecorded"](world)
+    PLANTED["orphan-file"](world)
+    plan = checked(world)
+    (uri,) = next(f for f in plan.findings if f.code == "artifact-unrecorded").items
+    with Repo.open(world.root, writable=True) as repo:
+        execute_repair(plan, repo)
+
+    assert (world.root / "data" / uri).is_file()
+    assert {"artifact-unrecorded"} == codes(checked(world))
+
+
+@pytest.mark.parametrize("is_broken_off", [False, True])
+def test_what_was_unstored_on_purpose_is_no_finding(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_broken_off: bool
+) -> None:
+    """Its datasets stay without files; of a removal that was killed before those, a repair does the rest."""
+    child = os.fork()
+    if child == 0:
+        try:
+            if is_broken_off:
+                monkeypatch.setattr(prune, "remove_files", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            with Repo.open(world.root, writable=True) as repo:
+                plan = prune.plan_prune(repo, ["u/1"], mode="unstore")
+                prune.execute_prune(plan, repo, even_held=True)
+        finally:
+            os._exit(0)
+    assert (signal.SIGKILL if is_broken_off else 0) == os.WTERMSIG(os.waitpid(child, 0)[1])
+    found = checked(world)
+    assert ({"orphan-file"} if is_broken_off else set()) == codes(found)
+    with Repo.open(world.root, writable=True) as repo:
+        execute_repair(found, repo)
+        with repo.registry.read() as snapshot:
+            assert 0 == snapshot.table("journal").n_rows
+
+    assert set() == codes(checked(world))
+    assert not [p for p in world.files if "u/1" in str(p)]
+
+
+def test_the_file_of_a_dataset_that_was_given_up_is_left_over(world: World) -> None:
+    """One that was damaged is still there: what was noted of it says that nobody misses its record."""
+    path = world.files[-1]
+    path.write_bytes(b"short")
+    with Repo.open(world.root, writable=True) as repo:
+        execute_repair(checked(world), repo, lost=[str(path.relative_to(world.root / "data"))])
+
+    assert {"orphan-file"} == codes(checked(world))
 
 
 def test_a_file_that_was_put_in_place_and_named_meanwhile_is_not_removed(world: World) -> None:

@@ -31,9 +31,9 @@ def pressed(root: Path, after_s: float) -> int:
         if after_s:
             signal.setitimer(signal.ITIMER_REAL, after_s)
         plan = plan_fsck(str(root), partial(Repo.open, root), depth="full", older_than_s=-1.0)
-        code = WRONG if plan.findings else SOUND
-        if plan.findings:
-            print(*plan.findings, sep="\n", flush=True)
+        code = WRONG if plan.wrong else SOUND
+        if plan.wrong:
+            print(*plan.wrong, sep="\n", flush=True)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BaseException:  # noqa: BLE001 - whatever it is, the code tells it
