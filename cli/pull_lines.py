@@ -94,7 +94,7 @@ def fetched_lines(found: FetchedDifferences) -> Iterable[str]:
 def _end(report: PullReport) -> str:
     if report.plan.conflicts:
         return "would be refused: nothing would be written"
-    if report.plan.is_empty:
+    if report.plan.is_empty or report.plan.is_settled:
         return f"nothing to pull   {report.seconds:.1f} s"
     if report.dry_run:
         return "nothing was written (dry run)"

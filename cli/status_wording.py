@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cli.pull_lines import class_lines
 from cli.render import count_text, size_text
 from cli.wording import STATUSES, count_rows, failure_lines, tasks_text
+from stage.campaign.moved_on import KEPT
 
 if TYPE_CHECKING:
     from stage.campaign.status_report import RunStatus, StatusReport, UpstreamStatus
@@ -69,7 +70,8 @@ def _graph_lines(report: StatusReport) -> Iterable[str]:
 
 def _staging_lines(report: StatusReport) -> Iterable[str]:
     for what, n in report.inputs_moved.items():
-        yield f"moved on  {count_text(n, 'input')}: {what}; kept as read ('stage why ID' tells it of each)"
+        kept = "; kept as read" if what in KEPT else ""
+        yield f"moved on  {count_text(n, 'input')}: {what}{kept} ('stage why ID' tells it of each)"
     if report.staging:
         yield (
             f"staging   {count_text(report.staging['datasets'], 'dataset')}; files {size_text(report.staging['size_bytes'])}, "

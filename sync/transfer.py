@@ -21,7 +21,7 @@ from sync.filesystem.durable import flush
 from sync.filesystem.file_errors import worded
 from sync.filesystem.local_files import prune_empty
 from sync.filesystem.sharing import is_shared, make_folders
-from sync.found import Failure, Task, below, in_words, judge_found, not_stored, place
+from sync.found import Failure, Placed, Task, below, in_words, judge_found, not_stored
 from sync.patience import Patience
 from sync.waiting import Stopwatch
 from sync.ways import Act, Tally, copy, copy_inside_store, link, link_only
@@ -29,10 +29,13 @@ from sync.ways import Act, Tally, copy, copy_inside_store, link, link_only
 if TYPE_CHECKING:
     from sync.pushing.adopting import Adoption
 
-__all__ = ["Mode", "TransferResult", "make_durable", "prune_folders", "transfer", "withdraw"]
+__all__ = [
+    "Mode", "TransferResult", "can_link", "check_link", "make_durable", "prune_folders", "transfer", "withdraw",
+]  # fmt: skip
 
 Mode = Literal["auto", "link", "copy"]
 _CHUNK = 256
+_PLACED_AT_ONCE = 10_000
 _FAR_CHUNK, _FAR_WORKERS = 8, 8
 """Artifacts at once, and threads, where a store makes each of them wait."""
 
@@ -118,11 +121,11 @@ def transfer(
     against the recorded size. What went to another store is looked for there at the end: see `sync.found.not_stored`.
     An existing file is never replaced, whoever made it and whenever.
     """
-    linking = _choose_link(source, target, mode)
+    linking = can_link(source, target, mode)
     act = _way(source, target, mode, linking=linking)
     far = not (files.is_local(source) and files.is_local(target))
-    tasks = place(artifacts, source, target)
-    _make_folders([task[2] for task in tasks])
+    tasks = Placed(artifacts, source, target)
+    _make_folders(artifacts, target)
     tally = Tally()
     parts = (
         _each_far(act, tasks, min(chunk, _FAR_CHUNK), max(workers, _FAR_WORKERS), patience or Patience())
@@ -137,7 +140,7 @@ def transfer(
     result = TransferResult(
         tuple(tally.moved), tuple(tally.same), tuple(tally.failed), tally.size_bytes, linking, tally.untried
     )
-    return result if files.is_local(target) else _confirmed(result, tasks, target)
+    return result if files.is_local(target) else _confirmed(result, tasks.part(0, len(tasks)), target)
 
 
 def _confirmed(result: TransferResult, tasks: Sequence[Task], target: str) -> TransferResult:
@@ -155,6 +158,68 @@ def _confirmed(result: TransferResult, tasks: Sequence[Task], target: str) -> Tr
         moved=tuple(task[0] for task in kept),
         failed=(*result.failed, *lost),
         size_bytes=sum(task[3] for task in kept),
+    )
+
+
+def can_link(source: str, target: str, mode: Mode) -> bool:
+    """Tell whether files are to be linked.
+
+    Parameters
+    ----------
+    source, target : str
+        The two roots; that of `target` is made if need be.
+    mode : {"auto", "link", "copy"}
+        What was asked for.
+
+    Returns
+    -------
+    bool
+        Whether both are on one local file system, and a copy was not asked for.
+
+    Raises
+    ------
+    UsageError
+        If a link was asked for, and cannot be made.
+    """
+    if mode == "copy":
+        return False
+    ours, theirs = files.local_path(source), files.local_path(target)
+    if ours is not None and theirs is not None and ours.exists():
+        with worded(theirs, "make"):
+            make_folders(str(theirs))
+        if ours.stat().st_dev == theirs.stat().st_dev:
+            return True
+    if mode == "auto":
+        return False
+    raise _cannot_link(source, target)
+
+
+def check_link(source: str, target: str) -> None:
+    """See that links can be made where they are asked for; nothing is written.
+
+    Parameters
+    ----------
+    source, target : str
+        Roots, as for `can_link`.
+
+    Raises
+    ------
+    UsageError
+        If they cannot.
+    """
+    ours, theirs = files.local_path(source), files.local_path(target)
+    if ours is None or theirs is None or not ours.exists():
+        raise _cannot_link(source, target)
+    there = next(path for path in (theirs, *theirs.parents) if path.exists())
+    if ours.stat().st_dev != there.stat().st_dev:
+        raise _cannot_link(source, target)
+
+
+def _cannot_link(source: str, target: str) -> UsageError:
+    return UsageError(
+        f"cannot link from {files.redact(source)} to {files.redact(target)}: not one local file system",
+        code="cannot-link",
+        hint="Use mode 'copy' or 'auto'.",
     )
 
 
@@ -233,24 +298,6 @@ def prune_folders(uris: Sequence[str], target: str) -> None:
             prune_empty(folder, root)
 
 
-def _choose_link(source: str, target: str, mode: Mode) -> bool:
-    if mode == "copy":
-        return False
-    ours, theirs = files.local_path(source), files.local_path(target)
-    if ours is not None and theirs is not None and ours.exists():
-        with worded(theirs, "make"):
-            make_folders(str(theirs))
-        if ours.stat().st_dev == theirs.stat().st_dev:
-            return True
-    if mode == "auto":
-        return False
-    raise UsageError(
-        f"cannot link from {files.redact(source)} to {files.redact(target)}: not one local file system",
-        code="cannot-link",
-        hint="Use mode 'copy' or 'auto'.",
-    )
-
-
 def _way(source: str, target: str, mode: Mode, *, linking: bool) -> Act:
     """Choose how one artifact is moved."""
     if linking:
@@ -258,8 +305,10 @@ def _way(source: str, target: str, mode: Mode, *, linking: bool) -> Act:
     return copy_inside_store if is_one_store(source, target) else copy
 
 
-def _make_folders(targets: Sequence[str]) -> None:
-    folders = {target.rpartition("/")[0] for target in targets}
+def _make_folders(artifacts: Columns, target: str) -> None:
+    root, uris = files.local_text(target) or target, artifacts["uri"].tolist()
+    parts = (below(root, uris[at : at + _PLACED_AT_ONCE]) for at in range(0, len(uris), _PLACED_AT_ONCE))
+    folders = {path.rpartition("/")[0] for part in parts for path in part}
     for folder in folders:
         path = files.local_path(folder)
         if path is not None:
@@ -289,13 +338,13 @@ def _link_chunk(tasks: Sequence[Task], tally: Tally, otherwise: Act) -> None:
         tally.size_bytes += size
 
 
-def _each_chunk(act: Act, tasks: list[Task], chunk: int, workers: int) -> Iterator[Tally]:
+def _each_chunk(act: Act, tasks: Placed, chunk: int, workers: int) -> Iterator[Tally]:
     def run(start: int) -> Tally:
         tally = Tally()
         if act in {link, link_only}:
-            _link_chunk(tasks[start : start + chunk], tally, act)
+            _link_chunk(tasks.part(start, chunk), tally, act)
             return tally
-        for task in tasks[start : start + chunk]:
+        for task in tasks.part(start, chunk):
             _guarded(act, task, tally)
         return tally
 
@@ -313,12 +362,12 @@ def _each_chunk(act: Act, tasks: list[Task], chunk: int, workers: int) -> Iterat
         yield from pool.map(run, starts[1:])
 
 
-def _each_far(act: Act, tasks: list[Task], chunk: int, workers: int, patience: Patience) -> Iterator[Tally]:
+def _each_far(act: Act, tasks: Placed, chunk: int, workers: int, patience: Patience) -> Iterator[Tally]:
     """Move artifacts from or to a store that is not local, some at a time, and what fails for a moment again."""
 
     def run(start: int) -> Tally:
         tally = Tally()
-        for task in tasks[start : start + chunk]:
+        for task in tasks.part(start, chunk):
             if patience.is_over:
                 tally.untried += 1
                 continue

@@ -57,17 +57,21 @@ def open_field(root: Path, *, writable: bool = False) -> Any:
     return Butler.from_config(str(root), writeable=writable)
 
 
-def make_field(root: Path) -> None:
-    """Make the repository: four exposures of three detectors, and a bias that was replaced after the second one."""
+def make_field(root: Path, datastore: str | None = None) -> None:
+    """Make the repository: four exposures of three detectors, and a bias that was replaced after the second one.
+
+    Its files are in its directory, or at the URI given.
+    """
     from astropy.time import Time
-    from lsst.daf.butler import Butler, CollectionType, DatasetType, Timespan
+    from lsst.daf.butler import Butler, CollectionType, Config, DatasetType, Timespan
 
     def span(i: int) -> Any:
         return Timespan(
             Time(f"2026-01-01T00:0{i}:00", scale="tai"), Time(f"2026-01-01T00:0{i}:30", scale="tai")
         )
 
-    Butler.makeRepo(str(root))
+    config = Config({"datastore": {"root": datastore}} if datastore else None)
+    Butler.makeRepo(str(root), config, forceConfigRoot=datastore is None)
     butler = open_field(root, writable=True)
     registry, cam = butler.registry, {"instrument": "Cam"}
     registry.insertDimensionData(

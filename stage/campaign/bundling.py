@@ -160,6 +160,7 @@ class _Artifacts:
 def _artifacts(staging: Path, root: str, left_out: set[str]) -> _Artifacts:
     """Find the files of all datasets but those of some runs."""
     from registry.registry import Registry
+    from sync.fetching.binding import BINDING
     from sync.filesystem import files
     from sync.pushing.outgoing import read_batches
 
@@ -170,6 +171,10 @@ def _artifacts(staging: Path, root: str, left_out: set[str]) -> _Artifacts:
     here = [uri for uri, _ in named if not files.is_absolute(uri)]
     elsewhere = [int(size) for uri, size in named if files.is_absolute(uri)]
     sources = [(DATA + uri, files.join(root, uri)) for uri in dict.fromkeys(here)]
+    # The graph names upstream's files: this says that there are others to read in their place.
+    said = files.join(root, BINDING)
+    if files.exists(said):
+        sources.append((DATA + BINDING, said))
     return _Artifacts(sources, len(elsewhere), sum(elsewhere))
 
 

@@ -86,7 +86,7 @@ class Runs:
         if not colon or not place or not run:
             return None
         if place == UPSTREAM and self._state is not None:
-            return self._in_upstream(self._state, run) or self._fail(run, UPSTREAM)
+            return self._in_upstream(self._state, run) or self._fail(run, UPSTREAM, self._state.repo)
         if (Path(place) / STATE_FILE).is_file():
             layout = Layout(Path(place).absolute())
             state = load_state(layout.state)
@@ -118,8 +118,9 @@ class Runs:
         repo, snapshot = self._open[key]
         return Place(repo, snapshot, run) if run in _runs(snapshot) else None
 
-    def _fail(self, run: str, where: str) -> Place:
-        known = {name for _, snapshot in self._open.values() for name in _runs(snapshot)} - {run}
+    def _fail(self, run: str, where: str, key: str | None = None) -> Place:
+        looked_at = self._open.values() if key is None else [self._open[key]]
+        known = {name for _, snapshot in looked_at for name in _runs(snapshot)} - {run}
         raise NotFoundError(
             f"no run '{run}' in {where}",
             code="no-such-run",

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from registry.errors import UsageError
 
 __all__ = ["ARTIFACT_MODES", "check_artifacts", "check_cache_size"]
 
 ARTIFACT_MODES = ("direct", "link", "symlink", "copy")
-_SIZE = re.compile(r"([0-9]+(\.[0-9]*)? ?([KMGT]?B)?)?\Z")
 
 
 def check_artifacts(mode: str) -> str:
@@ -57,8 +54,8 @@ def check_cache_size(size: str) -> str:
     UsageError
         If it is none.
     """
-    if not _SIZE.match(size):
-        raise UsageError(
-            f"'{size}' is not a size", code="bad-size", hint="Write it as 20GB, 500MB or 0 for no cache."
-        )
+    from sync.cache import parse_size
+
+    if size:
+        parse_size(size)
     return size

@@ -1,15 +1,19 @@
-"""Inputs that quanta have read as they are here, and that upstream has changed or removed since, as pulls have noted it."""
+"""Inputs that quanta have read, and that upstream has changed or removed since, as pulls have noted it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from registry.snapshot import Snapshot
 
-__all__ = ["CHANGED", "GONE", "moved_inputs_counts", "moved_on"]
+__all__ = ["CHANGED", "GONE", "KEPT", "moved_inputs_counts", "moved_on"]
 
 CHANGED, GONE = "changed upstream since it was read", "gone upstream since it was read"
+CHANGED_TAKEN, GONE_TAKEN = f"{CHANGED}; upstream's was taken", f"{GONE}; removed here too"
+KEPT = (CHANGED, GONE)
+"""Said of those that are here as they were read."""
 
 
 def moved_on(snapshot: Snapshot, wanted: bytes) -> str:
@@ -25,12 +29,15 @@ def moved_on(snapshot: Snapshot, wanted: bytes) -> str:
     Returns
     -------
     str
-        `CHANGED` or `GONE`; empty where no pull has noted anything.
+        `CHANGED` or `GONE`, or that upstream's way was taken here; empty where no pull has noted anything.
     """
     from sync import manifest
 
-    found = snapshot.table("baseline", kind=manifest.MOVED_ON, key=wanted)["digest"].tolist()
-    return "" if not found else GONE if found[0] == manifest.GONE else CHANGED
+    found, fetched = (
+        snapshot.table("baseline", kind=kind, key=wanted)["digest"].tolist()
+        for kind in (manifest.MOVED_ON, manifest.DATASET)
+    )
+    return _what(found[0], fetched[0] if fetched else manifest.GONE, manifest.GONE) if found else ""
 
 
 def moved_inputs_counts(snapshot: Snapshot) -> dict[str, int]:
@@ -44,10 +51,20 @@ def moved_inputs_counts(snapshot: Snapshot) -> dict[str, int]:
     Returns
     -------
     dict of str to int
-        `CHANGED` and `GONE` to how many, as far as pulls have noted it; without those of which there are none.
+        What `moved_on` says to how many, as far as pulls have noted it; without those of which there are none.
     """
     from sync import manifest
 
-    digests = snapshot.table("baseline", kind=manifest.MOVED_ON)["digest"].tolist()
-    counts = {CHANGED: len(digests) - digests.count(manifest.GONE), GONE: digests.count(manifest.GONE)}
-    return {what: n for what, n in counts.items() if n}
+    flagged = manifest.read_baselines(snapshot, manifest.MOVED_ON)
+    if not flagged:
+        return {}
+    fetched, gone = manifest.read_baselines(snapshot, manifest.DATASET), manifest.GONE
+    counts = Counter(_what(now, fetched.get(key, gone), gone) for key, now in flagged.items())
+    return {what: counts[what] for what in (CHANGED, GONE, CHANGED_TAKEN, GONE_TAKEN) if counts[what]}
+
+
+def _what(now: bytes, fetched: bytes, gone: bytes) -> str:
+    """Say it by what upstream has now and what was fetched last: these are the same once upstream's way was taken."""
+    if now == fetched:
+        return GONE_TAKEN if now == gone else CHANGED_TAKEN
+    return GONE if now == gone else CHANGED

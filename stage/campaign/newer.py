@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from registry.errors import NotFoundError, UsageError
 from stage.campaign.building import graph_of_now, open_view
 from stage.campaign.change import Change
 from stage.campaign.staleness import moved_inputs
@@ -33,7 +34,7 @@ class Newer:
         What the graph reads and what one that is built now would, together; of a graph whose inputs have not moved, its
         datasets alone.
     collections : sequence of str
-        Inputs that hold something else than when the graph was built, a line each.
+        Inputs that hold something else than when the graph was built, a line each; and why no graph can be built of them.
     datasets : mapping of str to mapping
         Dataset type to how many the graph would read that it does not (``new``), that take the place of others
         (``replaced``), and that are there no more (``removed``).
@@ -74,7 +75,13 @@ def look_again(
     change = Change(layout, state)
     with open_view(state, upstream, staging) as view:
         again = find_again(graph, view, plan_of(graph), view.search_path(state.collections.graph_inputs))
-        now = graph_of_now(change, view) if state.pipeline is not None else graph
+        now = graph
+        if state.pipeline is not None:
+            # What is lacking is no reason to leave all else as it was.
+            try:
+                now = graph_of_now(change, view)
+            except (NotFoundError, UsageError) as exc:
+                moved = [*moved, f"no graph can be built of them now: {exc.message}"]
     counts = {
         name: {
             "new": _n_new(graph, now, name), "replaced": again.replaced.get(name, 0),

@@ -74,7 +74,8 @@ def _with_plan(
         for kind, classes in plan.counts.items()
     }
     notes = [str(note) for note in plan.notes] + [str(conflict) for conflict in plan.conflicts]
-    steps = [] if plan.is_empty else ["stage pull --dry-run" if plan.conflicts else "stage pull"]
+    pull = "stage pull --dry-run" if plan.conflicts else "stage pull"
+    steps = [] if plan.is_empty or plan.is_settled else [pull]
     if newer.collections and state.quantum_graph.uri is not None:
         steps.append("stage build")
     return replace(

@@ -20,6 +20,7 @@ from registry.model.dimensions import DimensionUniverse
 from registry.model.times import UNBOUNDED_BEGIN, UNBOUNDED_END, Timespan
 from sync.butler.content import content_of
 from sync.butler.formatters import formatter_name
+from sync.butler.opening import datastore_roots, plain_path
 from sync.butler.scope import Scope
 from sync.butler.storage_classes import our_storage_class
 from sync.butler.universes import convert_dimensions
@@ -92,7 +93,7 @@ class Live:
             for name in self.scope.dataset_types:
                 if name in self._known_types():
                     self._datasets(name)
-            roots = _datastore_roots(self.butler)
+            roots = datastore_roots(self.butler)
             batches = [b for name, refs in self.refs.items() for b in self._batches(name, refs, roots)]
         shown = self._shown({batch.run for batch in batches})
         found = content_of(self.universe, self._export([*self.entries, *shown]))
@@ -286,23 +287,9 @@ def _reached(names: Iterable[str], collections: Mapping[str, Mapping[str, Any]])
     return out
 
 
-def _datastore_roots(butler: Any) -> dict[str, str]:
-    """Return where each of its datastores keeps its files."""
-    store = butler._datastore  # noqa: SLF001 - nothing public tells it
-    return {
-        one.name: _local(str(one.root))
-        for one in getattr(store, "datastores", [store])
-        if hasattr(one, "root")
-    }
-
-
 def _place(root: str, path: str) -> str:
     """Return where a file is, absolute; paths in records of a datastore are quoted as in a URI."""
-    return _local(path) if "://" in path else f"{root.rstrip('/')}/{unquote(path)}"
-
-
-def _local(uri: str) -> str:
-    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+    return plain_path(path) if "://" in path else f"{root.rstrip('/')}/{unquote(path)}"
 
 
 def _size(place: str) -> int | None:

@@ -6,10 +6,13 @@ sets. It is a cache: it may be deleted, and nothing is ever kept in it alone.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import os
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["identity", "open_mirror"]
 
 _log = logging.getLogger(__name__)
-_REGISTRY, _STAMP = "mirror.sqlite3", "mirror.json"
+_REGISTRY, _STAMP, _LOCK = "mirror.sqlite3", "mirror.json", "mirror.lock"
 _IDENTITIES = uuid.UUID("6d8f0b8e-5f0e-5c57-9a52-3f1f3c1f6c11")
 """Namespace of the ids that butler repositories have here, since they have none of their own."""
 
@@ -78,18 +81,35 @@ def open_mirror(root: str, folder: Path, scope: Scope) -> Repo:
     UsageError
         If the packages that read it are not installed, or its dimensions are none that ours have.
     """
-    known = _read_stamp(folder, root)
-    whole = scope if known is None else Scope.from_document(known["scope"]).union(scope)
-    live = Live(open_butler(root), files.redact(root), default_universe(), whole)
-    stamp = live.stamp()
-    if known is None or known["stamp"] != stamp or not (folder / _REGISTRY).is_file():
-        content = live.content()
-        for note in content.notes:
-            _log.info("%s", note)
-        _make(folder, identity(root), content)
-        told = {"root": root, "stamp": stamp, "scope": whole.to_document()}
-        files.write_bytes(folder / _STAMP, json.dumps(told, indent=1).encode())
-    return Repo(root, Registry.open(f"sqlite:///{folder / _REGISTRY}"), FsspecDatastore(root))
+    with _alone(folder):
+        known = _read_stamp(folder, root)
+        whole = scope if known is None else Scope.from_document(known["scope"]).union(scope)
+        live = Live(open_butler(root), files.redact(root), default_universe(), whole)
+        stamp = live.stamp()
+        if known is None or known["stamp"] != stamp or not (folder / _REGISTRY).is_file():
+            content = live.content()
+            for note in content.notes:
+                _log.info("%s", note)
+            _make(folder, identity(root), content)
+            told = {"root": root, "stamp": stamp, "scope": whole.to_document()}
+            files.write_bytes(folder / _STAMP, json.dumps(told, indent=1).encode())
+        return Repo(root, Registry.open(f"sqlite:///{folder / _REGISTRY}"), FsspecDatastore(root))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let others wait who open the mirror: each of two that make it anew would show what only it looks at."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise StorageError(f"cannot make {folder}: {exc.strerror}") from exc
+    try:
+        with suppress(OSError):  # some file systems have no locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _read_stamp(folder: Path, root: str) -> dict[str, Any] | None:
@@ -104,10 +124,6 @@ def _read_stamp(folder: Path, root: str) -> dict[str, Any] | None:
 
 def _make(folder: Path, repo_id: bytes, content: Content) -> None:
     """Make the registry, and put it in place of the one there was; who reads that one goes on reading it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise StorageError(f"cannot make {folder}: {exc.strerror}") from exc
     aside = folder / aside_name()
     try:
         with Registry.create(f"sqlite:///{aside}", default_universe(), repo_id=repo_id) as registry:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from registry.errors import StorageError, UsageError
 from sync.butler.yaml_export import NAMESPACE
 from sync.filesystem import files
 
-__all__ = ["BUTLER_FILE", "is_butler", "open_butler"]
+__all__ = ["BUTLER_FILE", "datastore_roots", "is_butler", "open_butler", "plain_path"]
 
 BUTLER_FILE = "butler.yaml"
 
@@ -74,3 +75,40 @@ def open_butler(root: str, *, writable: bool = False) -> Any:
             hint="Export what is needed, and import it into a repository with a universe of its own.",
         )
     return butler
+
+
+def datastore_roots(butler: Any) -> dict[str, str]:
+    """Return where each of its datastores keeps its files.
+
+    Parameters
+    ----------
+    butler : lsst.daf.butler.Butler
+        Open.
+
+    Returns
+    -------
+    dict of str to str
+        Name to root: a path, or a URI. One that is only in memory has none.
+    """
+    store = butler._datastore  # noqa: SLF001 - nothing public tells it
+    return {
+        one.name: plain_path(str(one.root))
+        for one in getattr(store, "datastores", [store])
+        if hasattr(one, "root")
+    }
+
+
+def plain_path(uri: str) -> str:
+    """Return the path of a local file, as it is on disk.
+
+    Parameters
+    ----------
+    uri : str
+        Anything; in a ``file`` URI names are quoted.
+
+    Returns
+    -------
+    str
+        The path, or what was given.
+    """
+    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri

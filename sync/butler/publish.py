@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 from registry.errors import StageError
 from registry.model.columns import Columns
 from registry.model.refs import id_text
-from sync.butler.opening import open_butler
+from sync.butler.opening import datastore_roots, open_butler
 from sync.butler.storage_classes import counterpart, has_counterpart
 from sync.errors import TransferError
 from sync.exports.record_fields import objects_of
@@ -29,6 +29,7 @@ from sync.formatters.parquet import ParquetFormatter
 from sync.ledger import who
 from sync.plan import Conflict, DatasetBatch, PushPlan
 from sync.pushing.kinds import HINTS
+from sync.transfer import Mode, can_link
 
 __all__ = ["PUSHES", "Published", "own_conflicts", "publish"]
 
@@ -94,7 +95,7 @@ def publish(
     source: str,
     root: str,
     *,
-    mode: str = "auto",
+    mode: Mode = "auto",
     at: At = no_fault,
 ) -> Published:
     """Write a plan into a butler repository.
@@ -110,7 +111,7 @@ def publish(
     root : str
         Root of the butler repository.
     mode : {"auto", "link", "copy"}
-        How files get in; ``auto`` links on one local file system.
+        How files get in; ``auto`` links where all of its datastores are on the local file system of `source`.
     at : callable
         Called between durable steps: ``defined``, ``committed``, ``chained``.
 
@@ -121,12 +122,14 @@ def publish(
 
     Raises
     ------
+    UsageError
+        If `mode` is ``link`` and a datastore is not on one local file system with `source`; nothing was written.
     TransferError
         If that system refuses something; its transaction is taken back.
     """
     butler = open_butler(root, writable=True)
     batches = [batch for batch in (*plan.new_datasets, *plan.new_artifacts) if _has_files(batch)]
-    transfer = _transfer(mode, source, root)
+    transfer = _transfer(mode, source, datastore_roots(butler).values())
     # Where our files are, so that they can be linked under a name that ends as is wanted there.
     near = files.local_text(source)
     with _refusing(root), tempfile.TemporaryDirectory(prefix=".stage-push-", dir=near) as scratch:
@@ -165,12 +168,9 @@ def _has_files(batch: DatasetBatch) -> bool:
     return any(uri is not None for uri in batch.rows["uri"].tolist())
 
 
-def _transfer(mode: str, source: str, root: str) -> str:
-    ours, theirs = files.local_path(source), files.local_path(root)
-    near = ours is not None and theirs is not None and ours.exists()
-    if mode != "copy" and near and ours is not None and theirs is not None:
-        return "hardlink" if ours.stat().st_dev == theirs.stat().st_dev else "copy"
-    return "copy"
+def _transfer(mode: Mode, source: str, roots: Iterable[str]) -> str:
+    """Choose how files get into all of its datastores; they need not be where its root is."""
+    return "hardlink" if all(can_link(source, root, mode) for root in roots) else "copy"
 
 
 def _define(butler: Any, plan: PushPlan, push_id: bytes) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sync.butler.upstream import ButlerUpstream
     from sync.plan import PushPlan
     from sync.repo import Repo
+    from sync.transfer import Mode
 
 __all__ = ["publish_and_note"]
 
@@ -25,7 +26,7 @@ def publish_and_note(
     staging: Repo,
     upstream: ButlerUpstream,
     *,
-    mode: str = "auto",
+    mode: Mode = "auto",
     at: At = no_fault,
 ) -> PushResult:
     """Publish a plan, and note in staging that it is done.
@@ -52,6 +53,8 @@ def publish_and_note(
 
     Raises
     ------
+    UsageError
+        If `mode` is ``link`` and links cannot be made.
     TransferError
         If that system refuses something.
     """

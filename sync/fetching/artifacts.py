@@ -22,6 +22,7 @@ from sync.fetching.inside import check_inside
 from sync.fetching.modes import check_mode, try_mode
 from sync.fetching.movers import Moved, move_all
 from sync.fetching.places import Places
+from sync.fetching.weaker import weaker_files
 from sync.filesystem import files
 from sync.filesystem.durable import flush
 from sync.filesystem.file_errors import worded
@@ -130,7 +131,8 @@ def plan_artifacts(
     mode : {"direct", "link", "symlink", "copy"}
         How.
     held : sequence of bytes or None, optional
-        Datasets that staging has, whose files are to come too if they are upstream's still; None for all.
+        Datasets that staging has, whose files are to come too if they are upstream's still; None for all, and then also
+        those that are gone here, or are links where `mode` wants more.
 
     Returns
     -------
@@ -146,7 +148,7 @@ def plan_artifacts(
     root, places = staging.datastore.root, Places(upstream.datastore.root)
     if mode == "direct":
         return ArtifactPlan(mode, root, places.upstream, new)
-    rows, gone = _held(upstream, staging, held)
+    rows, gone = _held(upstream, staging, held, mode)
     sources = rows["uri"].tolist()
     tasks = _tasks(rows, sources, places, root)
     kept = rows.with_column("uri", _texts([task[0] for task in tasks]))
@@ -171,12 +173,16 @@ def plan_artifacts(
     return ArtifactPlan(mode, root, places.upstream, tuple(named), kept, tasks, tuple(notes))
 
 
-def _held(upstream: Repo, staging: Repo, ids: Sequence[bytes] | None) -> tuple[Columns, int]:
+def _held(
+    upstream: Repo, staging: Repo, ids: Sequence[bytes] | None, mode: ArtifactMode
+) -> tuple[Columns, int]:
     """Return the records of what staging has with URIs of where upstream has it now, and how many it has not."""
     if ids is not None and not len(ids):
         return _NO_ROWS, 0
     with staging.registry.read() as ours:
         rows = artifacts_elsewhere(ours, ids)
+        if ids is None:
+            rows = Columns.concat([rows, weaker_files(ours, staging.datastore.root, mode)])
     if not rows.n_rows:
         return rows, 0
     theirs = upstream_artifacts(upstream, rows["id"].tolist())
@@ -290,6 +296,6 @@ def _not_fetched(tally: Moved, total: int) -> TransferError:
     return TransferError(
         f"{len(failed):,} of {total:,} files could not be fetched:\n  {shown}{more}",
         code="artifacts-not-fetched",
-        hint="Nothing was recorded. What has arrived stays: 'stage fetch' again fetches only the rest.",
+        hint="Nothing was recorded. What has arrived stays: the same command again fetches only the rest.",
         result=tally,
     )

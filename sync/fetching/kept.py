@@ -28,7 +28,7 @@ REASONS = {
     "push-unfinished": "a push of their run was broken off and needs them",
     "not-upstream": "upstream has no file of these datasets",
     "differs-upstream": "upstream records another size or checksum",
-    "no-checksum": "no checksum was ever recorded; --verify compares the bytes",
+    "no-checksum": "there is no checksum of both to compare; --verify compares the bytes",
     "same-file": "the file that upstream names is this one",
     "missing-upstream": "the file that upstream names is not there",
     "changed-upstream": "the file that upstream names is not what it records",
@@ -215,9 +215,11 @@ def _by_record(found: Candidate, theirs: Place | None, unfinished: Mapping[str, 
         return "push-unfinished"
     if theirs is None:
         return "not-upstream"
-    if theirs[1:] != (found.size, found.checksum):
+    _, size, checksum = theirs
+    known = bool(found.checksum and checksum)
+    if size != found.size or (known and checksum != found.checksum):
         return "differs-upstream"
-    return "" if found.checksum or verify else "no-checksum"
+    return "" if known or verify else "no-checksum"
 
 
 def _by_file(found: Candidate, place: str, own: str, *, verify: bool) -> str:
@@ -252,7 +254,7 @@ def _other_size(place: str, own: str) -> int | None:
 
 
 def _by_bytes(found: Candidate, place: str, own: str) -> str:
-    """Read upstream's file; where no checksum was recorded, ours too."""
+    """Read upstream's file; where no checksum of ours was recorded, that too."""
     try:
         wanted = found.checksum or files.checksum(own)[1]
         return "" if files.checksum(place)[1] == wanted else "changed-upstream"

@@ -288,13 +288,16 @@ def _remote_copy(task: Task, out: Moved) -> None:
 
 
 def _is_there(dst: str, size: int, checksum: str) -> bool:
-    """Tell whether a copy is there; in a store its size says so, since an object appears when it is whole and verified."""
+    """Tell whether a copy is there; in a store its size says so, since an object appears when it is whole and verified.
+
+    A local file of which no checksum was ever recorded is fetched again: after a power cut its size says nothing.
+    """
     try:
         if files.size(dst) != size:
             return False
     except NotFoundError:
         return False
-    return not files.is_local(dst) or not checksum or files.checksum(dst)[1] == checksum
+    return not files.is_local(dst) or (bool(checksum) and files.checksum(dst)[1] == checksum)
 
 
 def _verified(parts: Iterable[bytes], size: int, checksum: str) -> Iterator[bytes]:

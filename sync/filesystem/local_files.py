@@ -1,5 +1,5 @@
 """System calls on local files: write aside, rename, make durable. Errors are the system's own; see `sync.filesystem.files`."""
-# ruff: noqa: PTH105, PTH106, PTH108, PTH118, PTH120, PTH121, PTH211
+# ruff: noqa: PTH105, PTH106, PTH108, PTH116, PTH118, PTH120, PTH211
 # pathlib costs more than the system calls that it wraps, and this module is on every hot path
 
 from __future__ import annotations
@@ -200,8 +200,10 @@ def link(src: str, dst: str, durable: bool = False) -> None:
     except FileNotFoundError:
         _publish(dst, lambda aside: os.link(src, aside), None, durable)
     except FileExistsError:
-        # Renaming one name of a file to another name of the same file does nothing and leaves both.
-        if not os.path.samefile(src, dst):
+        # Renaming one name of a file to another name of the same file does nothing and leaves both. A symbolic link to
+        # it is no such name.
+        there = os.lstat(dst)
+        if not any(os.path.samestat(found, there) for found in (os.stat(src), os.lstat(src))):
             _publish(dst, lambda aside: os.link(src, aside), None, durable)
     if durable:
         _sync(os.path.dirname(dst) or ".")

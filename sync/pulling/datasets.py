@@ -199,6 +199,8 @@ def _decide(
         else:
             kept |= keys
             settled |= keys
+    if policies.of("dataset-differs") == TAKE:
+        part.note_standing("dataset-differs", len(sides.kept))
     gone = taken - upstream.keys()
     for action, keys in (("taken", taken - gone), ("removed", gone), ("kept", kept)):
         part.tell(action, _told(part, some_of(keys), "dataset-differs"))

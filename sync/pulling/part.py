@@ -65,6 +65,25 @@ class Part:
         """
         self.differences += [Difference(action, self.kind, c.what, c.ours, c.upstream) for c in found]
 
+    def note_standing(self, code: str, n: int) -> None:
+        """Say that to take upstream's of conflicts takes nothing of what has none any more.
+
+        Parameters
+        ----------
+        code : str
+            Code of the conflicts of which upstream's are taken.
+        n : int
+            How many things were kept or changed here earlier, and are upstream as they were then.
+        """
+        if n:
+            text = (
+                f"{n:,} {self.kind}{'s' if n != 1 else ''} kept or changed here earlier {'stay' if n != 1 else 'stays'}: "
+                f"upstream has not changed since, so that '{code}=take' finds no conflict"
+            )
+            self.notes.append(
+                Note("kept-earlier", text, "To take upstream's: make a campaign anew with 'stage clone'.")
+            )
+
     def settle(self, kind: str, base: Digests, theirs: Digests, keys: Iterable[bytes]) -> None:
         """Note that what is upstream now is known of some keys, or that there is nothing any more.
 

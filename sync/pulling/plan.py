@@ -132,6 +132,12 @@ class PullPlan:
         return self.rows.is_empty and not self.conflicts and not self.unfinished
 
     @property
+    def is_settled(self) -> bool:
+        """Whether both sides have the same of all that was fetched: then at most that is noted."""
+        seen = {what for classes in self.counts.values() for what, n in classes.items() if n}
+        return seen <= {"same"} and not (self.conflicts or self.unfinished or self.changes_what_is_read)
+
+    @property
     def changes_what_is_read(self) -> bool:
         """Whether records, datasets or what a search finds are others afterwards: a graph may have to be built again."""
         rows = self.rows

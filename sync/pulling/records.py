@@ -39,11 +39,14 @@ class RecordsPart(Part):
         Element to keys of those that go.
     held : dict of str to Columns
         Element to all that staging has.
+    n_standing : int
+        How many were kept or changed here earlier, and are upstream as they were then.
     """
 
     changed: dict[str, Columns] = field(default_factory=dict)
     gone: dict[str, Columns] = field(default_factory=dict)
     held: dict[str, Columns] = field(default_factory=dict)
+    n_standing: int = 0
 
 
 def pull_records(
@@ -75,6 +78,8 @@ def pull_records(
         if fetched:
             part.held[element.name] = ours.records(element.name)
             _pull_element(part, theirs, element, fetched, policies)
+    if policies.of("record-differs") == TAKE:
+        part.note_standing("record-differs", part.n_standing)
     n_gone = part.counts["gone upstream"]
     if n_gone:
         text = f"{n_gone} records of dimensions are no longer upstream; they stay, since data IDs here may name them"
@@ -122,6 +127,7 @@ def _pull_element(
         same=len(sides.same), taken=len(changed), removed=len(removed), kept=len(kept), conflict=len(refused),
         gone_upstream=len(gone - removed),
     )  # fmt: skip
+    part.n_standing += len(sides.kept & base.keys())
     settled = changed | sides.same | removed | (kept - sides.kept)
     part.settle(record_kind(element.name), base, upstream, settled)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from registry.errors import IntegrityError, UsageError
+from registry.model.collections import CollectionType
 from registry.model.columns import Columns
 from registry.model.dataset_type import DatasetType
 from registry.model.refs import new_ids
@@ -92,6 +93,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         insert(repo, "made", "in/made", ("instrument", "exposure"), [("I", 7)])
         with repo.registry.write() as change:
             change.register_run("in/empty")
+            bias = DatasetType(
+                "bias", UNIVERSE.group(("instrument", "detector")), "Json", is_calibration=True
+            )
+            change.register_dataset_type(bias)
+            change.register_run("in/bias")
+            rows = Columns({"instrument": ["I"], "detector": [0], "id": new_ids(1)})
+            change.insert_datasets("bias", "in/bias", rows)
+            change.register_collection("in/calib", CollectionType.CALIBRATION)
+            change.certify("in/calib", rows["id"].tolist())
             change.set_chain("in", ["in/raw", "in/far", "in/made"])
     return root
 
@@ -165,6 +175,10 @@ CAUSES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "empty collection": (
         {"nodes": [clean()], "collections": ("in/empty",)},
         "no-datasets", "there is no 'raw' in in/empty, which holds no dataset at all", "in/raw",
+    ),
+    "calibrations only": (
+        {"nodes": [clean()], "collections": ("in/calib",)},
+        "no-datasets", "there is no 'raw' in in/calib, which holds calibrations only", "in/raw",
     ),
     "no collection": (
         {"nodes": [clean()], "collections": ()},

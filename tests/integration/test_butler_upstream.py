@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from sync.butler.scope import Scope
 from tests.butler_world import PIPELINE, TASKS, files_of, make_field, open_field
 from tests.integration.tiny_campaign import call
+from tests.stores import Bucket
 
 pytest.importorskip("lsst.daf.butler", reason="lsst-daf-butler is not installed (extra 'rubin')")
 
@@ -155,6 +157,46 @@ def test_files_that_nothing_there_can_read_are_refused_before_anything_is_writte
     assert "nothing to" in call(*words, cwd=world / "camp").stdout
 
 
+@pytest.mark.service
+def test_its_files_may_be_in_a_store(
+    made: Path, tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its directory is on this disk and its files are not: inputs are read there, outputs are copied and not linked."""
+    monkeypatch.setenv("S3_ENDPOINT_URL", bucket.environment["AWS_ENDPOINT_URL"])
+    monkeypatch.setenv("STAGE_CACHE_DIR", str(tmp_path / "cache"))
+    make_field(tmp_path / "field", bucket.uri("files"))
+    for name in ("field_tasks.py", "pipeline.yaml"):
+        shutil.copy(made / name, tmp_path)
+    words = ("-p", "pipeline.yaml", "-i", "Cam/defaults", "-d", f"{QUERY} AND exposure = 1")
+    call("clone", "field", "camp", *words, cwd=tmp_path)
+    call("run", "-j", "0", "--next-run", "u/me/%n", cwd=tmp_path / "camp")
+    push = ("push", "--register-dataset-types", "--dataset-type", "mean")
+    told = call(*push, "--artifacts", "link", cwd=tmp_path / "camp", code=2).stderr
+    assert f"to {bucket.uri('files')}/: not one local file system" in told
+    assert "u/me/0" not in open_field(tmp_path / "field").collections.query("*")
+
+    call(*push, cwd=tmp_path / "camp")
+
+    butler = open_field(tmp_path / "field")
+    (ref,) = butler.query_datasets("mean", "u/me/0")
+    assert butler.getURI(ref).geturl().startswith(bucket.uri("files"))
+    assert butler.get(ref) == {"mean": 100.0}
+
+
+def test_outputs_that_it_holds_can_be_dropped_when_their_bytes_were_compared(world: Path) -> None:
+    """It keeps no checksums: that is the reason why a file stays, and with --verify it goes."""
+    run = _run_of(world)
+    call("push", "--register-dataset-types", "--dataset-type", "mean", cwd=world / "camp")
+    words = ("drop", run, "--dataset-type", "mean")
+    told = call(*words, "--dry-run", cwd=world / "camp").stdout
+    assert "stays   4 files: there is no checksum of both to compare; --verify compares the bytes" in told
+    call(*words, "--verify", "--yes", cwd=world / "camp")
+
+    assert not list((world / "camp" / "data").rglob("mean_*.json"))
+    found = call("get", "mean", "instrument=Cam", "exposure=2", "--collections", run, cwd=world / "camp")
+    assert json.loads(found.stdout) == {"mean": 199.0}
+
+
 def test_a_dataset_that_somebody_else_made_is_a_conflict(world: Path) -> None:
     """The RUN upstream holds another dataset of that type and data ID: refused, with both named."""
     from lsst.daf.butler import DatasetType
@@ -209,6 +251,40 @@ def test_the_mirror_may_be_deleted(world: Path, monkeypatch: pytest.MonkeyPatch,
 
     assert "gone" not in after.stdout
     assert _words(after.stdout) == _words(before.stdout)
+
+
+def test_two_that_make_the_mirror_at_once_see_all_they_look_at(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one asks for other datasets just when ours are there: neither is shown less than it asked for."""
+    from threading import Thread
+
+    from sync.butler import mirror
+
+    field, folder, make = str(made / "field"), tmp_path / "mirror", mirror._make
+    asked = {name: Scope(frozenset({(name, "Cam/defaults")})) for name in ("raw", "bias")}
+
+    def open_other() -> None:
+        mirror.open_mirror(field, folder, asked["bias"]).close()
+
+    other = Thread(target=open_other)
+
+    def make_slowly(*args: Any) -> None:
+        make(*args)
+        if not other.ident:
+            other.start()
+            other.join(timeout=3)
+
+    monkeypatch.setattr(mirror, "_make", make_slowly)
+    shown = []
+    with mirror.open_mirror(field, folder, asked["raw"]) as ours, ours.registry.read() as snapshot:
+        shown.append(snapshot.datasets("raw", ["Cam/raw/all"]).n_rows)
+    other.join()
+    with mirror.open_mirror(field, folder, Scope()) as both, both.registry.read() as snapshot:
+        shown += [
+            sum(snapshot.count_datasets([run])["n"].tolist()) for run in ("Cam/raw/all", "Cam/calib/new")
+        ]
+    assert shown == [12, 12, 3]
 
 
 def _words(text: str) -> list[str]:

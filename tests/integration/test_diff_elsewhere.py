@@ -88,6 +88,15 @@ def test_places_and_runs_that_are_not_there(folder: Path, word: str, said: str) 
     assert said in err
 
 
+def test_what_upstream_has_is_what_is_offered_for_it(folder: Path) -> None:
+    """The nearest name is one of the place that was asked, not of the campaign."""
+    call("push", "first/run", "--register-dataset-types", cwd=folder / "first")
+    err = call("diff", "--upstream", ".", cwd=folder / "second", code=10).stderr
+
+    assert "no run 'second/run' in upstream" in err
+    assert "second" not in err.splitlines()[-1]
+
+
 def test_numbers_in_documents(folder: Path) -> None:
     """With --metrics all of them are compared, by name, and told with their medians, or one by one."""
     words = ("diff", ".", "../second:.", "--metrics", "summary.*")
@@ -131,3 +140,14 @@ def test_numbers_that_are_only_in_one_run(folder: Path) -> None:
 
     assert "only in old: summarise.gone (3)\n" in text
     assert "only in new: summarise.came (3)\n" in text
+
+
+def test_after_a_push_there_is_nothing_to_pull(folder: Path) -> None:
+    """What was pushed is the same on both sides: no pull is advised, and one that only notes that says nothing else."""
+    camp = folder / "first"
+    call("push", "first/run", "--register-dataset-types", cwd=camp)
+
+    told = call("status", "--upstream", cwd=camp).stdout
+    assert "nothing has moved" in told
+    assert "stage pull" not in told
+    assert "nothing to pull" in call("pull", cwd=camp).stdout

@@ -89,6 +89,42 @@ def test_files_of_what_was_fetched_direct_come_later(world: tuple[Repo, Repo]) -
     assert plan_fetch(upstream, staging, made.wanted(upstream)).is_empty
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "n"),
+    [("link", "copy", N_FILES), ("symlink", "copy", N_FILES), ("symlink", "link", N_FILES), ("copy", "link", 0),
+     ("link", "symlink", 0)],
+)  # fmt: skip
+def test_another_mode_replaces_what_hangs_on_upstream_more(
+    world: tuple[Repo, Repo], before: LinkMode, after: LinkMode, n: int
+) -> None:
+    """Links become copies where somebody asks for that, and nothing is ever replaced by less."""
+    upstream, staging = world
+    was = made.tree(Path(upstream.root))
+    fetch(upstream, staging, before)
+
+    assert fetch(upstream, staging, after) == n
+    stands = after if n else before
+    for uri in uris(staging):
+        ours, theirs = Path(staging.datastore.root, uri), Path(upstream.datastore.root, uri)
+        assert not ours.is_symlink()
+        assert ours.samefile(theirs) == (stands == "link")
+        assert ours.read_bytes() == theirs.read_bytes()
+    assert fetch(upstream, staging, after) == 0
+    assert was == made.tree(Path(upstream.root))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_files_that_are_gone_here_come_again(world: tuple[Repo, Repo], mode: LinkMode) -> None:
+    """Whoever removed some by hand fetches them as the first time."""
+    upstream, staging = world
+    fetch(upstream, staging, mode)
+    for uri in uris(staging)[:2]:
+        Path(staging.datastore.root, uri).unlink()
+
+    assert fetch(upstream, staging, mode) == 2
+    assert all(Path(staging.datastore.root, uri).is_file() for uri in uris(staging))
+
+
 def test_only_what_was_chosen_comes(world: tuple[Repo, Repo]) -> None:
     """Of what staging has, the files of the datasets that are named come, and no others."""
     upstream, staging = world

@@ -82,7 +82,7 @@ def test_a_pull_is_told_beforehand_done_and_in_the_history(made: Path) -> None:
     assert upstream == tree_digest(made / "upstream")
 
     status = call("status", cwd=camp).stdout
-    assert "1 input: changed upstream since it was read" in status
+    assert "1 input: changed upstream since it was read; kept as read" in status
     (moved_on,) = done["moved_on"]
     assert (
         "changed upstream since it was read; it is kept as it was read"
@@ -102,6 +102,12 @@ def test_a_pull_is_told_beforehand_done_and_in_the_history(made: Path) -> None:
     call("run", "-j", "0", "--new-run", cwd=camp)
     assert "changed upstream" in call("status", cwd=camp).stdout
 
+    call("pull", "--on-conflict", "input-moved=take", cwd=camp)
+    status = call("status", cwd=camp).stdout
+    assert "1 input: changed upstream since it was read; upstream's was taken" in status
+    assert "kept as read" not in status
+    assert "kept as it was read" not in call("why", moved_on, cwd=camp).stdout
+
 
 def test_a_run_is_compared_with_the_same_run_upstream(made: Path) -> None:
     """What was pushed is the same there; a run that upstream lacks, or two runs, is an error that says so."""
@@ -111,3 +117,44 @@ def test_a_run_is_compared_with_the_same_run_upstream(made: Path) -> None:
     assert "the same" in call("diff", "--upstream", "camp/r0", cwd=camp).stdout
     assert "two were named" in call("diff", "--upstream", "camp/r0", "camp/r1", cwd=camp, code=2).stderr
     assert "stage diff --upstream" in call("diff", cwd=camp, code=2).stderr
+
+
+LIMITED = """
+from stage import Input, Output, PrerequisiteInput, task
+
+BOTH = ("station", "month")
+
+
+@task(
+    dimensions=BOTH,
+    inputs={
+        "reading": Input(dataset_type="reading", storage_class="Json", dimensions=BOTH),
+        "limit": PrerequisiteInput(dataset_type="limit", storage_class="Json", dimensions=()),
+    },
+    outputs={"clean": Output(dataset_type="clean", storage_class="Json", dimensions=BOTH)},
+)
+def clean(reading, limit):
+    return {"values": [v for v in reading["values"] if v <= limit["highest"]]}
+"""
+
+
+def test_a_pull_goes_on_where_no_graph_could_be_built_any_more(tmp_path: Path) -> None:
+    """Upstream has lost what every quantum needs: that is told, and what else has changed there comes."""
+    from tests.sync_builders import change
+
+    make_upstream(tmp_path)
+    (tmp_path / "limited_tasks.py").write_text(LIMITED)
+    (tmp_path / "limited.yaml").write_text("description: x\ntasks:\n  clean: limited_tasks:clean\n")
+    (tmp_path / "limit.json").write_text('{"highest": 5}')
+    call("repo", "register-dataset-type", "upstream", "limit", "Json", cwd=tmp_path)
+    call("repo", "ingest", "upstream", "limit", "limit.json", "--run", "net/limits", cwd=tmp_path)
+    call("clone", "upstream", "camp", "-p", "limited.yaml", "-i", "net/raw,net/limits", cwd=tmp_path)
+    call("repo", "prune", "upstream", "net/limits", "--purge", "--yes", cwd=tmp_path)
+    change(tmp_path / "upstream", "UPDATE dim_station SET height = 7 WHERE station = 'aar'")
+    camp = tmp_path / "camp"
+
+    status = call("status", "--upstream", cwd=camp).stdout
+    assert "no graph can be built of them now: 6 of 6 quanta of 'clean' lack a prerequisite" in status
+    assert "1 dimension record: changed upstream" in status
+    assert "no graph can be built of them now" in call("pull", cwd=camp).stdout
+    assert "nothing to pull" in call("pull", cwd=camp).stdout

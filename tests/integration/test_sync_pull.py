@@ -14,6 +14,8 @@ from registry.errors import ConflictError, UsageError
 from registry.model.collections import CollectionType
 from registry.model.columns import Columns
 from registry.model.refs import id_text
+from stage.campaign.moved_on import CHANGED, CHANGED_TAKEN, GONE_TAKEN, moved_inputs_counts, moved_on
+from stage.campaign.moved_on import GONE as GONE_UPSTREAM
 from sync.clone import execute_fetch, plan_fetch
 from sync.manifest import GONE, MOVED_ON
 from sync.plan import Wanted
@@ -183,6 +185,7 @@ def test_what_a_quantum_has_read_is_kept_and_flagged(sides: tuple[Repo, Repo]) -
     assert moved(plan)["dataset"] == {"removed": 1, "kept as used": 2}
     assert sorted([gone, changed]) == list(plan.moved_on)
     with staging.registry.read() as snap:
+        assert moved_inputs_counts(snap) == {CHANGED: 1, GONE_UPSTREAM: 1}
         assert snap.existing_ids([gone, changed, free]) == {gone, changed}
         flags = dict(snap.table("baseline", kind=MOVED_ON).rows(("key", "digest")))
         artifact = snap.artifact(changed)
@@ -197,6 +200,22 @@ def test_what_a_quantum_has_read_is_kept_and_flagged(sides: tuple[Repo, Repo]) -
     with upstream.registry.write() as tx:
         tx.insert_artifacts(before.select(("id", "uri", "size", "checksum", "formatter")))
     assert [gone] == list(pull(sides).moved_on)
+
+
+def test_what_was_read_and_taken_is_not_told_as_kept(sides: tuple[Repo, Repo]) -> None:
+    """Once upstream's was taken it remains on record that quanta have read another, and that it is not here any more."""
+    upstream, staging = sides
+    gone, changed = raws(upstream)[:2]
+    made.make_run(staging, "u/me/1", inputs=[gone, changed])
+    with upstream.registry.write() as tx:
+        tx.delete_datasets([gone])
+        row = (changed, "elsewhere/x", 5, "blake3:1", "bytes")
+        tx.insert_artifacts(Columns.from_rows(("id", "uri", "size", "checksum", "formatter"), [row]))
+    for _ in range(2):
+        pull(sides, "input-moved=take")
+        with staging.registry.read() as snap:
+            assert moved_inputs_counts(snap) == {CHANGED_TAKEN: 1, GONE_TAKEN: 1}
+            assert [moved_on(snap, i) for i in (changed, gone)] == [CHANGED_TAKEN, GONE_TAKEN]
 
 
 def test_what_was_read_can_be_given_up(sides: tuple[Repo, Repo]) -> None:
@@ -311,6 +330,21 @@ def test_each_conflict_can_be_kept_or_taken(torn: tuple[Repo, Repo], policy: str
         assert artifact.size == (7 if kept else 99)
     assert plan_pull(upstream, staging, made.wanted(upstream)).is_empty
     assert not plan_fetch(upstream, staging, made.wanted(upstream)).conflicts
+
+
+def test_what_was_kept_is_told_where_upstreams_is_to_be_taken_later(torn: tuple[Repo, Repo]) -> None:
+    """There is no conflict any more, and ours stays: the plan says so and names the way to upstream's."""
+    upstream, staging = torn
+    pull(torn, "all=keep", wanted=made.wanted(upstream))
+    assert not plan_pull(upstream, staging, made.wanted(upstream)).notes
+
+    plan = pull(torn, "record-differs=take", "dataset-differs=take", wanted=made.wanted(upstream))
+    assert [(n.code, n.what.partition(":")[0]) for n in plan.notes] == [
+        ("kept-earlier", "1 record kept or changed here earlier stays"),
+        ("kept-earlier", "1 dataset kept or changed here earlier stays"),
+    ]
+    assert all("stage clone" in n.hint for n in plan.notes)
+    assert plan.is_empty
 
 
 @pytest.mark.parametrize("verb", ["fetch", "pull"])

@@ -17,6 +17,7 @@ from stage.campaign.edit import (
     new_state,
     split_names,
 )
+from stage.campaign.input_options import check_cache_size
 from stage.campaign.layout import Layout
 from stage.campaign.pipeline_edit import edit_document, edit_pipeline
 from stage.campaign.stack import choose_run, finish_run
@@ -238,3 +239,16 @@ def test_what_is_written_elsewhere_leaves_the_local_pipeline_as_it_was(campaign:
         assert state.pipeline == target
         assert list(yaml.safe_load(Path(target).read_text())["tasks"]) == ["one", "more"]
         assert not campaign.layout.pipeline.exists()
+
+
+@pytest.mark.parametrize("size", ["20GB", "1.5 kB", "500mb", "0", ""])
+def test_a_cache_may_be_of_any_size_that_is_understood(size: str) -> None:
+    """What the cache understands, and sizes as they are shown, may be said."""
+    assert size == check_cache_size(size)
+
+
+def test_what_is_no_size_is_refused_when_it_is_said() -> None:
+    """Not by the first command that looks for the cache."""
+    for size in ("3x", "-1GB", "9999999999999999GB"):
+        with pytest.raises(UsageError, match="is not a size"):
+            check_cache_size(size)
