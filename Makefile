@@ -38,7 +38,7 @@ test: $(VENV)/.dev ## Run the tests.
 faults: $(VENV)/.dev ## The long form of the crash, race and corruption tests; ends with what each promise was put to the test by.
 	STAGE_FAULTS=long $(BIN)/python -m pytest tests/faults \
 		tests/integration/test_batch_sites.py tests/integration/test_batch_ssh.py tests/integration/test_batch_unconnected.py \
-		tests/integration/test_bundle.py tests/integration/test_campaign_afar.py tests/integration/test_campaign_kill.py tests/integration/test_clone_kill.py tests/integration/test_decision_table.py tests/integration/test_examples.py \
+		tests/integration/test_bundle.py tests/integration/test_campaign_afar.py tests/integration/test_campaign_kill.py tests/integration/test_clone_kill.py tests/integration/test_clone_resumed.py tests/integration/test_decision_table.py tests/integration/test_examples.py \
 		tests/integration/test_from_graph.py tests/integration/test_fsck.py tests/integration/test_fsck_campaign.py tests/integration/test_fsck_interrupted.py tests/integration/test_history.py \
 		tests/integration/test_outputs_far.py tests/integration/test_push_stores.py tests/integration/test_signals.py \
 		tests/integration/test_stack_commands.py tests/integration/test_steps_left_out.py tests/property/test_build_split.py tests/property/test_plan_run.py \

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from registry.errors import AlreadyExistsError
-from stage.campaign.files import sync_directory, write_atomically
+from stage.campaign.files import remove_paths, sync_directory, write_atomically
 from stage.campaign.history import put_back_history
-from stage.campaign.layout import Layout
+from stage.campaign.layout import Layout, campaign_exists
 from stage.campaign.lock import campaign_lock
 from stage.campaign.run_dirs import check_run_dirs, show_runs
 from stage.campaign.stack import align_chain, forget_begun_runs
 from stage.campaign.state import CampaignState, load_state, save_state
 from stage.campaign.undo import Undo, recover
+from stage.campaign.unfinished import forget_unfinished, has_arrived, settle
+from sync.faults import At, no_fault
 
-__all__ = ["Change", "campaign_exists", "changing", "remove_paths"]
+__all__ = ["Change", "changing"]
 
 _log = logging.getLogger(__name__)
-_SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 class Change:
@@ -50,6 +49,10 @@ class Change:
         Called when all is in its place; if it fails, all is taken back.
     told : dict
         What else it changes than the state, for the history: name to old and new.
+    at : callable
+        Called with the name of each durable step that is done.
+    has_left_over : bool
+        Whether it goes on with files that an earlier command had brought for a campaign that it did not finish.
     """
 
     def __init__(self, layout: Layout, state: CampaignState, *, is_new: bool = False) -> None:
@@ -57,6 +60,8 @@ class Change:
         self.state = state
         self.on_keep: Callable[[], None] | None = None
         self.told: dict[str, tuple[Any, Any]] = {}
+        self.at: At = no_fault
+        self.has_left_over = False
         self._before = None if is_new else state
         self._saved = self._before
         self._pending: dict[Path, Path] = {}
@@ -64,6 +69,7 @@ class Change:
         self._undo = Undo(layout)
         self._removed: list[Path] = []
         self._created: list[Path] = []
+        self._arriving: list[Path] = []
         self._undoing: list[Callable[[], None]] = []
 
     @property
@@ -207,6 +213,14 @@ class Change:
         if not path.exists():
             self._created.append(path)
 
+    def arriving(self) -> None:
+        """Note that files of inputs are about to come: if the change fails, those that have arrived stay for the next try."""
+        layout = self.layout
+        # A registry is made anew with a new campaign; one that exists would miss it beside such files.
+        stays = (layout.data, layout.unfinished if self.is_new else layout.staging)
+        self._arriving += [path for path in self._created if path in stays]
+        self._created = [path for path in self._created if path not in stays]
+
     def replacing(self, paths: Sequence[Path], history: Mapping[int, Sequence[Any] | None]) -> None:
         """Note which entries of the history are about to be replaced or made, when all else is in its place.
 
@@ -275,12 +289,25 @@ class Change:
         self._uploads.clear()
 
     def keep(self) -> None:
-        """Save, and let go of what there was before: from here on a failure takes nothing back."""
+        """Save, and let go of what there was before: from here on a failure takes nothing back.
+
+        Raises
+        ------
+        AlreadyExistsError
+            If a new campaign would be made around the files of another command that was broken off.
+        """
+        if self.is_new:
+            settle(self)
         self.save_now()
+        self.at("saved")
         if self.on_keep is not None:
             self.on_keep()
         self._undo.forget()
+        if self.is_new:
+            forget_unfinished(self.layout)
+            self.has_left_over = False
         self._created.clear()
+        self._arriving.clear()
         self._undoing.clear()
         before, self._before = self._before, self.state
         if self.state.run_dirs or (before is not None and before.run_dirs):
@@ -296,31 +323,27 @@ class Change:
         while self._undoing:
             self._undoing.pop()()
         remove_paths(self._created)
+        if (self._arriving or self.has_left_over) and has_arrived(self.layout):
+            _log.warning(
+                "the files that have arrived stay in %s; the same command goes on with them",
+                self.layout.data_root,
+            )
+        else:
+            remove_paths(self._arriving)
         if self._before is None:
             self.layout.state.unlink(missing_ok=True)
         elif self._saved != self._before and not is_back:
             save_state(self._before, self.layout.state)
 
 
-def remove_paths(paths: Iterable[Path]) -> None:
-    """Remove files and directories, a database's side files with it.
-
-    Parameters
-    ----------
-    paths : iterable of pathlib.Path
-        What to remove; it need not exist.
-    """
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            for suffix in _SQLITE_SUFFIXES:
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
 @contextmanager
 def changing(
-    layout: Layout, command: str = "", *, new: CampaignState | None = None, timeout_s: float | None = None
+    layout: Layout,
+    command: str = "",
+    *,
+    new: CampaignState | None = None,
+    timeout_s: float | None = None,
+    first: Callable[[], None] | None = None,
 ) -> Iterator[Change]:
     """Change a campaign under its lock.
 
@@ -334,6 +357,8 @@ def changing(
         For a campaign without a state file: what it begins with.
     timeout_s : float, optional
         Longest wait for the lock, in seconds; by default that of `stage.campaign.lock.lock_timeout`.
+    first : callable, optional
+        Called under the lock, before anything else.
 
     Yields
     ------
@@ -349,14 +374,18 @@ def changing(
         If a new one is there already.
     """
     with campaign_lock(layout.lock, command, timeout_s):
+        if first is not None:
+            first()
         forget_begun_runs(layout)
         put_back_history(layout)
         if recover(layout):
             _log.warning("took back what a killed command had left half done in %s", layout.root)
             if layout.state.exists():
                 align_chain(layout, load_state(layout.state))
-        if new is not None and layout.state.exists():  # somebody else was quicker
-            raise campaign_exists(layout)
+        if layout.state.exists():
+            forget_unfinished(layout)
+            if new is not None:  # somebody else was quicker
+                raise campaign_exists(layout)
         change = Change(layout, new or load_state(layout.state), is_new=new is not None)
         try:
             yield change
@@ -366,21 +395,3 @@ def changing(
             if not layout.state.exists():  # while nobody else can have it
                 layout.lock.unlink(missing_ok=True)
             raise
-
-
-def campaign_exists(layout: Layout) -> AlreadyExistsError:
-    """Return the error of whoever would make a campaign where there is one.
-
-    Parameters
-    ----------
-    layout : Layout
-        Its paths.
-
-    Returns
-    -------
-    AlreadyExistsError
-        To be raised.
-    """
-    return AlreadyExistsError(
-        f"{layout.root} is a campaign already", code="campaign-exists", hint="Change it with 'stage edit'."
-    )

@@ -119,7 +119,9 @@ def fetch_wanted(
         files = None
         if mode != "direct" and not plan.conflicts:
             files = plan_artifacts(plan.datasets, upstream, staging, mode, held=chosen)
-        done = execute_fetch(plan, staging, files, on_progress=_progress.get())
+        if files is not None and files.tasks:
+            change.arriving()
+        done = execute_fetch(plan, staging, files, at=change.at, on_progress=_progress.get())
     datasets: dict[str, int] = {}
     for batch in plan.datasets:
         name = batch.dataset_type.name

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from registry.errors import StorageError
 from stage.campaign.layout import AFAR_FILE
 
-__all__ = ["allows_wal", "file_system", "is_network", "write_atomically"]
+__all__ = ["allows_wal", "file_system", "is_network", "remove_paths", "sync_directory", "write_atomically"]
 
 _NETWORK_TYPES = frozenset(
     {
@@ -18,6 +20,7 @@ _NETWORK_TYPES = frozenset(
         "panfs", "wekafs", "ncpfs", "coda", "virtiofs", "davfs", "fuse.davfs",
     }
 )  # fmt: skip
+_SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -64,6 +67,22 @@ def sync_directory(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_paths(paths: Iterable[Path]) -> None:
+    """Remove files and directories, a database's side files with it.
+
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+        What to remove; it need not exist.
+    """
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            for suffix in _SQLITE_SUFFIXES:
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _umask() -> int:

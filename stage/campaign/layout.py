@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from registry.errors import NotFoundError
+from registry.errors import AlreadyExistsError, NotFoundError
 
 __all__ = [
     "AFAR_FILE",
@@ -16,6 +16,7 @@ __all__ = [
     "STATE_FILE",
     "Layout",
     "absolute_uri",
+    "campaign_exists",
     "find_campaign",
     "local_directory",
 ]
@@ -49,6 +50,11 @@ class Layout:
     def lock(self) -> Path:
         """The lock file: who is changing the campaign."""
         return self.root / ".campaign.lock"
+
+    @property
+    def unfinished(self) -> Path:
+        """The note of a new campaign that is not whole yet: whose files of inputs it has."""
+        return self.root / ".campaign.unfinished.json"
 
     @property
     def sources(self) -> Path:
@@ -240,9 +246,32 @@ def find_campaign(directory: str | os.PathLike[str] | None = None) -> Path:
     """
     root = local_directory(directory or os.environ.get(DIRECTORY_VARIABLE) or Path.cwd())
     if not (root / STATE_FILE).is_file():
+        from stage.campaign.unfinished import unfinished_error
+
+        layout = Layout(root)
+        if error := unfinished_error(layout):
+            raise NotFoundError(error.message, code=error.code, hint=error.hint)
         raise NotFoundError(
-            f"{Layout(root).shown} is not a campaign directory: it has no {STATE_FILE}",
+            f"{layout.shown} is not a campaign directory: it has no {STATE_FILE}",
             code="not-a-campaign",
             hint="Go to one, give --campaign-dir, or make one with 'stage clone UPSTREAM DIR'.",
         )
     return root
+
+
+def campaign_exists(layout: Layout) -> AlreadyExistsError:
+    """Return the error of whoever would make a campaign where there is one.
+
+    Parameters
+    ----------
+    layout : Layout
+        Its paths.
+
+    Returns
+    -------
+    AlreadyExistsError
+        To be raised.
+    """
+    return AlreadyExistsError(
+        f"{layout.root} is a campaign already", code="campaign-exists", hint="Change it with 'stage edit'."
+    )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.errors import ConflictError, NotFoundError, StorageError
 from stage.campaign.files import allows_wal
+from stage.campaign.layout import STATE_FILE
 from stage.campaign.looking import look_at_inputs
 from stage.campaign.outputs import align_outputs
+from stage.campaign.unfinished import take_up
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from stage.campaign.change import Change
     from stage.campaign.layout import Layout
     from stage.campaign.state import CampaignState
@@ -73,7 +74,7 @@ def open_upstream(
         raise type(exc)(
             f"the upstream repository of campaign '{state.name}' cannot be reached: {exc.message}",
             code="upstream-unreachable",
-            hint="Check its path, and that it is mounted; what was cloned before can be used without it.",
+            hint=_way_on(state.repo),
         ) from exc
     try:
         if layout is not None:
@@ -81,6 +82,14 @@ def open_upstream(
         yield repo
     finally:
         repo.close()
+
+
+def _way_on(repo: str) -> str:
+    """Say what helps where there is no repository."""
+    if (Path(repo) / STATE_FILE).is_file():
+        return "It is a campaign. Clone the repository that it was cloned from; what it has made gets there by 'stage push'."
+    there = "" if "://" in repo else " If it was moved, a symbolic link at its old place leads to it."
+    return f"Check its path, and that it is mounted.{there} What was cloned before can be used without it."
 
 
 @contextmanager
@@ -207,9 +216,10 @@ def ensure_staging(change: Change, upstream: Repo) -> None:
 
     layout = change.layout
     if not layout.staging.is_file():
-        lost = lost_staging(layout)
-        if lost is not None:
-            raise lost
+        if not (change.is_new and take_up(change, upstream.registry.repo_id.hex())):
+            lost = lost_staging(layout)
+            if lost is not None:
+                raise lost
         _log.info("making the staging registry %s", layout.staging)
         change.creating(layout.staging)
         change.creating(layout.data)

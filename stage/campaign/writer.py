@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from registry.errors import AlreadyExistsError, ConflictError, StageError, StorageError
+from registry.errors import ConflictError, StageError, StorageError
 from stage.campaign import graphs, history
 from stage.campaign.afterwards import CampaignAfterwards
-from stage.campaign.change import Change, campaign_exists, changing, remove_paths
+from stage.campaign.change import Change, changing
 from stage.campaign.command_line import command_text
 from stage.campaign.dropping import keep_chain
 from stage.campaign.edit import edit_collections, edit_definition, new_state
@@ -20,16 +20,15 @@ from stage.campaign.layout import (
     STATE_FILE,
     Layout,
     absolute_uri,
+    campaign_exists,
     local_directory,
 )
-from stage.campaign.lock import campaign_lock
 from stage.campaign.naming import infer_name
 from stage.campaign.options import EditOptions
 from stage.campaign.outputs import set_outputs
 from stage.campaign.pipeline_edit import edit_pipeline, has_pipeline_edits
 from stage.campaign.reader import StrPath
 from stage.campaign.state import CampaignState
-from sync.filesystem.local_files import is_aside
 
 if TYPE_CHECKING:
     from stage.pipeline.node import TaskNode
@@ -141,46 +140,22 @@ class CampaignWriter(CampaignAfterwards):
         with self._changing("init", {}):
             pass
 
-    def _clear_unfinished(self) -> None:
-        """Refuse a directory in use; remove what a killed clone left."""
-        root = self.layout.root
-        if not root.exists():
-            return
-        if not root.is_dir():
-            raise AlreadyExistsError(
-                f"{root} is a file", code="directory-in-use", hint="Name another directory."
-            )
-        found = {p.name for p in root.iterdir() if not p.name.startswith(".campaign.afar")}
-        name = self.state.name
-        ours = (
-            "staging.sqlite3",
-            ".staging.sqlite3.",
-            ".campaign.",
-            "..campaign.",
-            "pipeline.yaml",
-            ".pipeline.new-",
-            f".{name}.new-",
-        )
-        whole = {self.layout.data.name, f"{name}.qg"}
-        strange = [n for n in found if n not in whole and not n.startswith(ours) and not is_aside(n)]
-        if found and (strange or self.layout.lock.name not in found):
-            raise AlreadyExistsError(
-                f"{root} is not empty",
-                code="directory-in-use",
-                hint="Name a new directory, or use 'stage init' there.",
-            )
-        if found:
-            with campaign_lock(self.layout.lock, "clone"):
-                remove_paths([root / n for n in found if n != self.layout.lock.name])
-
     @contextmanager
-    def _changing(self, command: str, edits: EditOptions, *, dry_run: bool = False) -> Iterator[Change]:
+    def _changing(
+        self,
+        command: str,
+        edits: EditOptions,
+        *,
+        dry_run: bool = False,
+        first: Callable[[], None] | None = None,
+    ) -> Iterator[Change]:
         """Change the campaign under its lock, with the options of earlier steps applied first; a dry run fails at the end."""
         text = command_text(command)
         unsaved = self._unsaved
         made = _make_directory(self.layout) if unsaved is not None else []
         try:
-            with changing(self.layout, text, new=self.state if unsaved is not None else None) as change:
+            new = self.state if unsaved is not None else None
+            with changing(self.layout, text, new=new, first=first) as change:
                 before = {} if unsaved is not None else change.state.to_document()
                 entry = history.HistoryRecord(self.layout, text, change)
                 settings = _apply(change, {**unsaved, **edits} if unsaved is not None else edits)

@@ -51,6 +51,29 @@ def clone(folder: Path, uri: str) -> None:
     call("clone", "upstream", uri, "-p", "pipeline.yaml", "-i", "net/raw", "--next-run", "%c/r%n", cwd=folder)
 
 
+def test_runs_of_a_bundle_come_into_a_campaign_at_a_uri(uri: str, tmp_path: Path) -> None:
+    """Exported from there, run on without a network, and brought back: rows, logs, and files at the URI; twice is once."""
+    env = {"STAGE_CAMPAIGN_DIR": uri}
+    clone(tmp_path, uri)
+    call("run", "-q", "-j0", cwd=tmp_path, env=env)
+    call("bundle", "export", "all.bundle", cwd=tmp_path, env=env)
+    told = call("bundle", "import", "all.bundle", f"{uri}-other", cwd=tmp_path, code=2).stderr
+    assert "Import it into a local directory" in told
+    call("bundle", "import", "all.bundle", "away", cwd=tmp_path)
+    call("run", "-q", "-j0", "--new-run", "--use-qg-configs", cwd=tmp_path / "away")
+    call("bundle", "export", "../back.bundle", "camp/r1", cwd=tmp_path / "away")
+
+    report = json.loads(call("bundle", "import", "back.bundle", "--json", cwd=tmp_path, env=env).stdout)
+
+    assert (report["is_new"], report["runs"]) == (False, ["camp/r1"])
+    shutil.rmtree(copy_for(uri).root)
+    assert json.loads(call("get", "total", "-i", "camp/r1", cwd=tmp_path, env=env).stdout)["n"] == 12
+    assert "cleaning" in call("log", "clean", "--run", "camp/r1", cwd=tmp_path, env=env).stdout
+    call("fsck", "--full", cwd=tmp_path, env=env)
+    again = call("bundle", "import", "back.bundle", cwd=tmp_path, env=env).stdout
+    assert "nothing to bring" in again
+
+
 def test_the_round_from_three_machines(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made on one machine, run on the next, pushed from a third: each finds what the one before has done."""
     monkeypatch.setenv("STAGE_CAMPAIGN_DIR", uri)

@@ -106,6 +106,25 @@ def test_unreachable_upstream(work: Path) -> None:
     call("query", "datasets", cwd=work / "camp")
 
 
+def test_an_upstream_that_was_moved_is_found_through_a_link(work: Path) -> None:
+    """What the error advises works: everything is as before, files are read and runs are pushed."""
+    (work / "upstream").rename(work / "elsewhere")
+    assert "a symbolic link at its old place" in call("fetch", cwd=work / "camp", code=10).stderr
+    (work / "upstream").symlink_to("elsewhere")
+
+    assert "nothing to pull" in call("pull", cwd=work / "camp").stdout
+    call("run", "-j", "0", cwd=work / "camp")
+    call("push", "--register-dataset-types", cwd=work / "camp")
+    assert "nothing is wrong" in call("repo", "fsck", "elsewhere", "--full", cwd=work).stdout
+
+
+def test_a_campaign_is_no_upstream(work: Path) -> None:
+    """Who would clone one is told what it is."""
+    told = call("clone", "camp", "new", cwd=work, code=10).stderr
+
+    assert "It is a campaign." in told
+
+
 def test_another_repository_in_upstreams_place(work: Path) -> None:
     """A repository that was put where the cloned one was is not taken for it."""
     shutil.rmtree(work / "upstream")
