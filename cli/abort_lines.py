@@ -39,7 +39,7 @@ def abort_lines(report: AbortReport) -> Iterator[str]:
         runs = ", ".join(push.runs)
         if push.committed or push.id in acknowledged:
             yield f"push {id_text(push.id)} of {runs} was committed: upstream has it all, and nothing of it is removed"
-            yield "    to take it back: stage repo unpush"
+            yield f"    to take it back: stage repo unpush REPO {id_text(push.id)}"
         else:
             yield f"push {id_text(push.id)} of {runs} was broken off, {push.state}"
     size = size_text(plan.size_bytes)

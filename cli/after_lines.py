@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cli.render import cell_text, count_text
 from cli.wording import data_id_text
+from stage.campaign.moved_on import KEPT
 
 if TYPE_CHECKING:
     from stage.campaign.absent import Absence
@@ -45,7 +46,9 @@ def why_lines(found: Why) -> Iterable[str]:
     if found.kind == "dataset" and not found.file:
         yield "file      gone: it was ephemeral, or its run was unstored; that it was made is on record"
     if found.moved_on:
-        yield f"upstream  {found.moved_on}; it is kept as it was read"
+        yield f"upstream  {found.moved_on}" + (
+            "; it is kept as it was read" if found.moved_on in KEPT else ""
+        )
     if found.quantum is not None:
         yield from _facts_lines(found.quantum, is_itself=found.kind == "quantum")
     elif "up" in found.directions:

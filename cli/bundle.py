@@ -71,6 +71,7 @@ def _import(
         emit_json(report.to_document())
     else:
         emit(f"nothing to bring: campaign '{report.campaign}' has it all")
+        _tell_notes(report)
 
 
 def _tell(report: BundleReport, where: str, as_json: bool) -> None:
@@ -80,6 +81,10 @@ def _tell(report: BundleReport, where: str, as_json: bool) -> None:
     runs = ", ".join(report.runs) or "none"
     emit(f"{count_text(report.n_files, 'file')} ({size_text(report.size_bytes)}) {where}")
     emit(f"runs {runs}")
+    _tell_notes(report)
+
+
+def _tell_notes(report: BundleReport) -> None:
     for note in report.notes:
         emit(f"note  {note}")
 

@@ -56,7 +56,7 @@ def _row(push: Push) -> tuple[object, ...]:
 
 
 def _when(at_ns: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at_ns / 1e9))
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at_ns / 1e9))
 
 
 def _unpush(

@@ -85,7 +85,7 @@ def dependents_of(
     return (
         *_later(push, standing),
         *_uncounted(push, held, standing),
-        *_readers(upstream, held, standing),
+        *_readers(upstream, push, held, standing),
         *_holders(upstream, push, held),
         *_chains(upstream, push, held, standing),
     )
@@ -126,15 +126,28 @@ def _uncounted(push: Push, held: Holding, standing: Sequence[Push]) -> Iterator[
             yield Dependent("datasets", run, n - brought, hint=hint)
 
 
-def _readers(upstream: Snapshot, held: Holding, standing: Sequence[Push]) -> Iterator[Dependent]:
+def _readers(upstream: Snapshot, push: Push, held: Holding, standing: Sequence[Push]) -> Iterator[Dependent]:
+    """Find quanta of others; those that were there before what they read, as parts of a run may be pushed, stay as they were."""
     found = withdrawing.readers(upstream, held.ids, besides=held.quantum_ids) if held.ids else {}
     for run, n in found.items():
-        by = next((p for p in reversed(standing) if run in p.runs), None)
+        if run in push.runs:  # they came before it, or with a later push, which is told of
+            continue
+        brought = [p for p in reversed(standing) if _has_added(p, run)]
+        later = [p for p in brought if not _came_before(p, push)]
+        if brought and not later:
+            continue
+        by = next(iter(later), None)
         if by is None:
             hint = f"Remove run '{run}' first: stage repo remove-collection REPO {run}"
         else:
             hint = f"Take that back first: stage repo unpush REPO {id_text(by.id)}"
         yield Dependent("quanta", run, n, *_told(by), hint=hint)
+
+
+def _came_before(other: Push, push: Push) -> bool:
+    """Tell, whatever clocks say, whether a push has made a RUN to which this one has added."""
+    made = (other.inserted or {}).get("runs", {})
+    return any(made.get(run, {}).get("made") and _has_added(push, run) for run in push.runs)
 
 
 def _holders(upstream: Snapshot, push: Push, held: Holding) -> Iterator[Dependent]:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from registry.model.garbage import without_collection
 from sync.explain import refusal
 from sync.faults import At, no_fault
 from sync.plan import CampaignInfo, PushPlan
 from sync.pushing.adopting import adoption_of
 from sync.pushing.again import blocked_by, check_again
 from sync.pushing.asking import Asked, Terms
+from sync.pushing.chains import check_chain
 from sync.pushing.checks import check
 from sync.pushing.moving import check_local, new_artifacts
 from sync.pushing.outgoing import gather
@@ -25,7 +27,7 @@ from sync.pushing.policies import Policies
 from sync.pushing.publishing import PushResult
 from sync.pushing.replacing import chain_of
 from sync.pushing.settled import VERB, acknowledge, begin, settled_plan
-from sync.transfer import Mode
+from sync.transfer import Mode, check_link
 
 if TYPE_CHECKING:
     from sync.repo import Repo
@@ -92,7 +94,8 @@ def plan_push(
     NotFoundError
         If staging has no such collection.
     UsageError
-        If one is not a RUN, a policy is not known or not safe, or there is no chain to replace a RUN in.
+        If one is not a RUN, a policy is not known or not safe, there is no chain to replace a RUN in, `chain` cannot name
+        one, or files cannot be linked as they are to be.
     QueryError
         If `where` is not understood.
     BusyError
@@ -104,9 +107,11 @@ def plan_push(
     RUNs were pushed and nothing has happened since, no rows are read at all: see `sync.pushing.settled`.
     """
     terms = Terms(Policies.parse(on_conflict), strict_inputs, replace_run, asked or Asked())
+    if chain is not None:
+        check_chain(chain, runs)
     with staging.registry.read() as ours:
         upstream.show_runs(ours, runs, chain)
-    with staging.registry.read() as ours, upstream.registry.read() as theirs:
+    with staging.registry.read() as ours, upstream.registry.read() as theirs, without_collection():
         if replace_run and chain is None:
             chain = chain_of(theirs, campaign)
         settled = settled_plan(
@@ -125,6 +130,8 @@ def plan_push(
         )  # fmt: skip
         marks = theirs.run_marks(outgoing.runs) if plan.is_empty else {}
     plan = replace(plan, upstream_marks=marks)
+    if mode == "link" and not upstream.is_foreign and new_artifacts(plan).n_rows:
+        check_link(staging.datastore.root, upstream.datastore.root)
     # What is adopted is where it is to be; nothing can be in its way.
     return plan if adoption_of(staging, upstream, mode) else _with_files(plan, staging, upstream)
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from registry import keeping, withdrawing
-from registry.errors import ConflictError, StageError, UsageError
+from registry.errors import ConflictError, StageError, StorageError, UsageError
 from registry.model.refs import id_text
 from registry.roles import database_user, push_prefix
 from sync.dependents import Dependent, dependents_of
@@ -24,6 +24,7 @@ from sync.filesystem.listing import sizes_below
 from sync.ledger import Push, find_push, pushes
 from sync.lookups import known_collections
 from sync.outputs import unmark_given
+from sync.pushing.asking import quoted
 from sync.pushing.holding import Holding, holding_of
 from sync.pushing.inserted import pack_uris, unpack_uris
 from sync.pushing.removing import remove_unnamed
@@ -166,13 +167,19 @@ def plan_unpush(upstream: Repo, what: str) -> UnpushPlan:
             return _left_over(push, upstream)
         held = holding_of(snapshot, push)
         ledger = pushes(snapshot)
-        dependents = dependents_of(snapshot, push, held, ledger)
+        dependents = _placed(dependents_of(snapshot, push, held, ledger), upstream)
         chain = _chain_of(snapshot, push)
         restored = None if chain is None else _to_restore(snapshot, push, ledger, chain.children)
     return UnpushPlan(
         push, dependents, held.counts, held.n_quanta, held.made, None if chain is None else chain.name, restored, held.uris,
         held.size_bytes, held.n_outside,
     )  # fmt: skip
+
+
+def _placed(dependents: Sequence[Dependent], upstream: Repo) -> tuple[Dependent, ...]:
+    """Write into the ways on where the repository is, so that they can be typed as they stand."""
+    here = quoted(files.redact(str(upstream.root)))
+    return tuple(replace(d, hint=d.hint.replace(" REPO ", f" {here} ")) for d in dependents)
 
 
 def _check_keeper(snapshot: Snapshot, push: Push) -> None:
@@ -251,7 +258,13 @@ def execute_unpush(plan: UnpushPlan, upstream: Repo, *, at: At = no_fault) -> Un
     push, held = _take_back(plan, upstream, at)
     at("taken-back")
     uris = plan.uris if held is None else held.uris
-    removed, kept = remove_unnamed(upstream, uris, gone=_noted_files(plan.push), at=at)
+    try:
+        removed, kept = remove_unnamed(upstream, uris, gone=_noted_files(plan.push), at=at)
+    except StorageError as exc:
+        exc.add_note(
+            "The push is taken back, but for files that are left; the same command again goes on with them."
+        )
+        raise
     at("files-removed")
     if push.adopted is not None:
         _give_back(upstream, push)
@@ -270,7 +283,7 @@ def _take_back(plan: UnpushPlan, upstream: Repo, at: At) -> tuple[Push, Holding 
         held = None
         if push.withdrawn is None:
             held = holding_of(tx, push)
-            dependents = dependents_of(tx, push, held, pushes(tx))
+            dependents = _placed(dependents_of(tx, push, held, pushes(tx)), upstream)
             if dependents:
                 raise _refused(push, dependents)
             _remove_rows(tx, push, held)

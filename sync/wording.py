@@ -69,8 +69,10 @@ def _skipped(plan: PushPlan) -> list[str]:
     for code, n in plan.counts.get("skipped", {}).items():
         example = f" (first: {first[code].what})" if code in first else ""
         out.append(f"skipped {n:,} {code}{example}: {KINDS[code].skip}")
-    staying = _numbers({k: c for k, c in plan.counts.items() if k in {"dataset", "quantum"}}, "skipped")
-    return [*out, f"  so {', '.join(staying)} stay here"] if staying else out
+    counts = {k: c for k, c in plan.counts.items() if k in {"dataset", "quantum"}}
+    staying = _numbers(counts, "skipped")
+    stay = "stays" if sum(c.get("skipped", 0) for c in counts.values()) == 1 else "stay"
+    return [*out, f"  so {', '.join(staying)} {stay} here"] if staying else out
 
 
 def conflict_lines(conflicts: Sequence[Conflict]) -> list[str]:

@@ -120,10 +120,10 @@ def _in_use(found: Entry, chains: Sequence[str], holders: dict[str, int]) -> Con
     told, ways = [], []
     if chains:
         told.append(f"it is searched by {_listed(chains)}")
-        ways.append("take it out of those chains (unlink)")
+        ways.append("take it out of those chains (--unlink)")
     if holders:
         told.append(f"datasets of it are in {_counted(holders)}")
-        ways.append("take them out of those collections (purge)")
+        ways.append("take them out of those collections (--purge)")
     return ConflictError(
         f"collection '{found.name}' cannot be removed: {'; '.join(told)}",
         code="collection-in-use", hint=f"First {' and '.join(ways)}.",

@@ -110,7 +110,9 @@ def _push_reasons(snapshot: Snapshot, given: Sequence[str] = ()) -> dict[str, Ma
         if entry.state == journal.DONE:
             reasons = {"purge": "it was pushed, and staging has to know what upstream has of it"}
         else:
-            reasons = dict.fromkeys(("unstore", "purge"), "a push of it was broken off")
+            reasons = dict.fromkeys(
+                ("unstore", "purge"), "a push of it was broken off; give that up: stage push --abort"
+            )
         out |= dict.fromkeys(entry.payload.get("runs", ()), reasons)
     upstreams = dict.fromkeys(("unstore", "purge"), "its files are upstream's, where they lie")
     return out | {run: upstreams for run in given if "unstore" not in out.get(run, {})}

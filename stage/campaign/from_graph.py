@@ -109,7 +109,7 @@ def transfer_from_graph(
         plan = plan_push(
             scratch, target, [loaded.output_run], campaign=_info(loaded), dataset_types=tuple(dataset_type), where=where,
             register_dataset_types=register_dataset_types, chain=into, on_conflict=tuple(on_conflict),
-            asked=Asked((graph, upstream), typed, "stage transfer-from-graph"),
+            asked=Asked((graph, upstream), typed, "stage transfer-from-graph", upstream),
         )  # fmt: skip
         locked_s = 0.0
         if not dry_run:

@@ -131,6 +131,7 @@ def _as_typed(
     replace_run: bool,
     on_conflict: Sequence[str],
     artifacts: str,
+    upstream: str,
 ) -> Asked:
     """Return a push as its user would type it again."""
     from sync.pushing.asking import Asked
@@ -147,7 +148,7 @@ def _as_typed(
         "--strict-inputs": strict_inputs,
         "--replace-run": replace_run,
     }
-    return Asked(tuple(runs), (*words, *(flag for flag, given in flags.items() if given)))
+    return Asked(tuple(runs), (*words, *(flag for flag, given in flags.items() if given)), upstream=upstream)
 
 
 def _mode(artifacts: str) -> Mode:
@@ -222,6 +223,7 @@ def push_campaign(
     IntegrityError
         If an artifact is not what was recorded.
     """
+    from sync.filesystem.files import redact
     from sync.push import PushResult, check_local, execute_push, plan_push
 
     began = time.monotonic()
@@ -250,7 +252,7 @@ def push_campaign(
             asked=_as_typed(
                 runs, chain=chain, dataset_type=dataset_type, where=where, strict_inputs=strict_inputs,
                 register_dataset_types=register_dataset_types, only_complete=only_complete, on_conflict=on_conflict,
-                artifacts=mode, replace_run=replace_run,
+                artifacts=mode, replace_run=replace_run, upstream=redact(state.repo),
             ),
         )  # fmt: skip
         result = PushResult(None)

@@ -224,7 +224,16 @@ def merge_bundle(change: Change, bundle: Bundle, theirs: CampaignState) -> Bundl
             result = execute_push(plan, brought, staging)
         n_files = result.moved + _bring_beside(bundle, change, runs)
     change.state = _with_runs(change.state, [run for run in theirs.collections.runs if run in runs])
-    return _report(bundle, change.state, n_files, result.size_bytes)
+    return replace(_report(bundle, change.state, n_files, result.size_bytes), notes=_kept(plan))
+
+
+def _kept(plan: PushPlan) -> tuple[str, ...]:
+    """Say of quanta that were tried again elsewhere whose log stays."""
+    n = plan.counts.get("dataset", {}).get("kept", 0)
+    if not n:
+        return ()
+    text = f"{n:,} logs and metadata of quanta that were tried again elsewhere stay here as they are, of an earlier attempt"
+    return (f"{text}; those of the last attempt are in the bundle alone",)
 
 
 def _check_same(bundle: Bundle, staging: Repo, change: Change) -> None:

@@ -165,12 +165,12 @@ def check_whole(graph: QuantumGraph, outcomes: Sequence[QuantumOutcome], *, reco
         return
     if recorded:
         told = f"no record of {len(missing):,} of {graph.n_quanta:,} quanta"
-        hint = "Give the records of all jobs; or execute what is missing: 'stage exec GRAPH --record FILE'."
+        hint = "Give the records of all jobs; or execute what is missing: 'stage exec GRAPH --quanta all --record FILE'."
     else:
         told = (
             f"{len(missing):,} of {graph.n_quanta:,} quanta have left no metadata, so they are not complete"
         )
-        hint = "Execute them: 'stage exec GRAPH --record FILE'; or say by --records what became of them."
+        hint = "Execute them: 'stage exec GRAPH --quanta all --record FILE'; or say by --records what became of them."
     error = NotFoundError(
         f"{told} (first: {graph.quantum(int(missing[0]))})", code="quanta-missing", hint=hint,
         context={"quanta": missing.tolist()},

@@ -13,12 +13,13 @@ from sync.pushing.policies import Policies
 if TYPE_CHECKING:
     from sync.plan_parts import Conflict
 
-__all__ = ["Asked", "Terms"]
+__all__ = ["Asked", "Terms", "quoted"]
 
 _PUSH = "stage push"
 _PLAIN = re.compile(r"[\w@%+=:,./-]+")
 _HERE = re.compile(rf"'{_PUSH}(?= --|')")
 """Where a hint means this push; with RUNs named it means another."""
+_THERE = re.compile(r"(stage (?:clone|repo [a-z]+)) UPSTREAM\b")
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,14 @@ class Asked:
         Options, each value a word after its option.
     command : str
         The command; of others than ``stage push``, `runs` are its arguments.
+    upstream : str
+        Where upstream is, as other commands take it; empty leaves a placeholder in their place.
     """
 
     runs: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     command: str = _PUSH
+    upstream: str = ""
 
     def text(self, *more: str, runs: Sequence[str] | None = None, without: Sequence[str] = ()) -> str:
         """Return the command.
@@ -58,7 +62,7 @@ class Asked:
         """
         if runs is not None and self.command != _PUSH:
             # What pushes one run of a graph pushes no other: its campaign does.
-            return " ".join([_PUSH, *(_quoted(run) for run in runs if run not in self.runs)])
+            return " ".join([_PUSH, *(quoted(run) for run in runs if run not in self.runs)])
         words = list(self.runs if runs is None else runs)
         options = iter(self.options)
         for word in options:
@@ -66,7 +70,7 @@ class Asked:
                 next(options)
             else:
                 words.append(word)
-        return " ".join([self.command, *map(_quoted, (*words, *more))])
+        return " ".join([self.command, *map(quoted, (*words, *more))])
 
     def fill(self, conflicts: Iterable[Conflict]) -> tuple[Conflict, ...]:
         """Put the command into the ways on from conflicts.
@@ -81,10 +85,26 @@ class Asked:
         tuple of Conflict
             The same otherwise.
         """
-        if not self.runs and not self.options:  # nothing to add to the words 'stage push'
-            return tuple(conflicts)
-        filled = {code: _HERE.sub(lambda _: f"'{self.text()}", hint) for code, hint in HINTS.items()}
-        return tuple(replace(c, hint=c.hint.replace(HINTS[c.code], filled[c.code])) for c in conflicts)
+        filled = {code: self._filled(hint) for code, hint in HINTS.items()}
+        return tuple(
+            replace(c, hint=self._placed(c.hint.replace(HINTS[c.code], filled[c.code]))) for c in conflicts
+        )
+
+    def _filled(self, hint: str) -> str:
+        """Put the command in the place of the words 'stage push'; another chain takes the place of the one that was given."""
+        if not self.runs and not self.options:
+            return hint
+        parts = hint.split(
+            f"'{_PUSH} --chain NAME'"
+        )  # there another takes the place of the chain that was given
+        other = self.text("--chain", "NAME", without=["--chain"])
+        return f"'{other}'".join(_HERE.sub(lambda _: f"'{self.text()}", part) for part in parts)
+
+    def _placed(self, hint: str) -> str:
+        """Put upstream's place into other commands."""
+        return (
+            _THERE.sub(lambda found: f"{found[1]} {quoted(self.upstream)}", hint) if self.upstream else hint
+        )
 
 
 @dataclass(frozen=True)
@@ -109,6 +129,17 @@ class Terms:
     asked: Asked = field(default_factory=Asked)
 
 
-def _quoted(word: str) -> str:
-    """Write a word as a shell takes it, and as it can stand within single quotes of a sentence."""
+def quoted(word: str) -> str:
+    """Write a word as a shell takes it, and as it can stand within single quotes of a sentence.
+
+    Parameters
+    ----------
+    word : str
+        Any.
+
+    Returns
+    -------
+    str
+        The word, in double quotes where it needs them.
+    """
     return word if _PLAIN.fullmatch(word) else '"' + re.sub(r'(["\\$`])', r"\\\1", word) + '"'

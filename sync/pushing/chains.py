@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from registry.errors import UsageError
+from registry.model.collections import check_collection_name
 from sync.explain import conflict
 from sync.pushing.findings import Findings
 from sync.pushing.winners import with_winners
@@ -13,7 +16,31 @@ if TYPE_CHECKING:
     from registry.snapshot import Snapshot
     from sync.plan import PushPlan
 
-__all__ = ["with_chain_now"]
+__all__ = ["check_chain", "with_chain_now"]
+
+
+def check_chain(name: str, runs: Sequence[str]) -> None:
+    """See that a name can be that of the chain to put RUNs into, whether it is there or not.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    runs : sequence of str
+        The RUNs.
+
+    Raises
+    ------
+    UsageError
+        If it cannot name a collection, or is the name of one of the RUNs.
+    """
+    check_collection_name(name)
+    if name in runs:
+        raise UsageError(
+            f"'{name}' is a run that is to be pushed, so it cannot be the chain that holds it",
+            code="chain-is-run",
+            hint="Take another name: 'stage push --chain NAME'.",
+        )
 
 
 def with_chain_now(now: PushPlan, planned: PushPlan, upstream: Snapshot) -> PushPlan:

@@ -26,6 +26,7 @@ from sync.explain import (
 from sync.lookups import known_collections
 from sync.manifest import record_digests, record_kind
 from sync.plan import CampaignInfo, ChainMove, Conflict, Note, Outgoing, PushPlan
+from sync.pushing.accounts import kept_note, of_earlier_attempts
 from sync.pushing.alternate_keys import taken_alternate_keys
 from sync.pushing.artifacts import check_artifacts
 from sync.pushing.asking import Terms
@@ -133,6 +134,7 @@ class _Check:
         datasets = compare_datasets(
             out.batches, self.upstream, self.findings, unasked=self.unasked, blocked=blocked,
             new_types={t.name for t in new_types}, new_runs=set(new_runs),
+            earlier=lambda ids: of_earlier_attempts(out, self.upstream, ids),
         )  # fmt: skip
         records = self._records(datasets)
         quanta = self._quanta([run for run in out.runs if run in known and run not in self.unasked], datasets)
@@ -141,6 +143,8 @@ class _Check:
             new_artifacts=datasets.artifacts, chain=self._chain(known), left_out=datasets.left_out, blocked=blocked,
         )  # fmt: skip
         plan = self._with_rows(plan, quanta)
+        if datasets.kept:
+            plan = replace(plan, warnings=(*plan.warnings, kept_note(datasets.kept, out)))
         if warn or self.terms.strict_inputs:
             plan = replace(plan, warnings=(*plan.warnings, *self._inputs(plan, datasets, staging)))
         return self._with_findings(plan)
@@ -275,7 +279,7 @@ class _Check:
         """Name inputs of quanta that go which upstream will not have: as conflicts, or as what is returned."""
         missing = missing_inputs(
             self.outgoing, plan.new_inputs, self.upstream, staging,
-            left_out=datasets.left_out, other=datasets.other, asked=self.terms.asked,
+            left_out=datasets.left_out, other=datasets.other | datasets.kept, asked=self.terms.asked,
         )  # fmt: skip
         if not self.terms.strict_inputs:
             return [found.note() for found in missing]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DatasetsFound", "compare_datasets"]
 
+_BYTES = frozenset({"size", "checksum"})
+
 
 @dataclass(frozen=True)
 class DatasetsFound:
@@ -39,6 +41,8 @@ class DatasetsFound:
         Ids of those that stay here by a policy.
     other : frozenset of bytes
         Of these, ids that upstream has with other content.
+    kept : frozenset of bytes
+        Ids of logs and metadata that upstream keeps of earlier attempts.
     """
 
     new: tuple[DatasetBatch, ...]
@@ -46,6 +50,7 @@ class DatasetsFound:
     held: frozenset[bytes]
     left_out: frozenset[bytes]
     other: frozenset[bytes]
+    kept: frozenset[bytes]
 
 
 def compare_datasets(
@@ -57,6 +62,7 @@ def compare_datasets(
     blocked: Mapping[bytes, Conflict],
     new_types: Set[str],
     new_runs: Set[str],
+    earlier: Callable[[Set[bytes]], Set[bytes]],
 ) -> DatasetsFound:
     """Compare the datasets that were chosen with what upstream has.
 
@@ -74,6 +80,8 @@ def compare_datasets(
         Ids of datasets whose file cannot go, since a policy leaves another one there.
     new_types, new_runs : set of str
         What upstream lacks: nothing can be in it.
+    earlier : callable
+        Of ids that upstream has with other content returns those that it keeps: see `sync.pushing.accounts`.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def compare_datasets(
     -----
     A fixed number of queries a dataset type and RUN.
     """
-    compared = _Datasets(batches, upstream, findings, unasked)
+    compared = _Datasets(batches, upstream, findings, unasked, earlier)
     compared.leave_out_types()
     compared.leave_out_blocked(blocked)
     compared.compare_held()
@@ -95,15 +103,22 @@ class _Datasets:
     """One comparison of datasets."""
 
     def __init__(
-        self, batches: Sequence[DatasetBatch], upstream: Snapshot, findings: Findings, unasked: Set[str]
+        self,
+        batches: Sequence[DatasetBatch],
+        upstream: Snapshot,
+        findings: Findings,
+        unasked: Set[str],
+        earlier: Callable[[Set[bytes]], Set[bytes]],
     ) -> None:
         self.batches = list(batches)
         self.upstream = upstream
         self.findings = findings
         self.unasked = unasked
+        self.earlier = earlier
         self.ids = [batch.rows["id"].tolist() for batch in batches]
         self.held: set[bytes] = set()
         self.other: set[bytes] = set()
+        self.kept: set[bytes] = set()
         self.left_out: set[bytes] = set()
         self.artifacts: list[DatasetBatch] = []
 
@@ -170,9 +185,16 @@ class _Datasets:
         """Tell real differences from artifacts that one side does not have (any more)."""
         types = {**{b.dataset_type.name: b.dataset_type for b in self.batches}, **types}
         found = differing_datasets(unlike, types, ours, theirs)
+        in_bytes = {parse_id(c.about["id"]) for c in found if c.about["fields"].keys() <= _BYTES}
+        self.kept = set(self.earlier(in_bytes)) if in_bytes else set()
+        found = [c for c in found if parse_id(c.about["id"]) not in self.kept]
         self.other = {parse_id(c.about["id"]) for c in self.findings.judge(found)}
         self._leave_out(self.other)
-        self.findings.count("dataset", same=-len(found), conflict=len(found) - len(self.other))
+        self.findings.count(
+            "dataset", same=-len(found) - len(self.kept), conflict=len(found) - len(self.other)
+        )
+        if self.kept:
+            self.findings.count("dataset", kept=len(self.kept))
         lacking = (without & unlike) - {parse_id(c.about["id"]) for c in found}
         for batch, ids in zip(self.batches, self.ids, strict=True):
             ours_is = np.array([uri is not None for uri in batch.rows["uri"].tolist()], np.bool_)
@@ -192,7 +214,8 @@ class _Datasets:
             if new.rows.n_rows:
                 out.append(new)
         return DatasetsFound(
-            tuple(out), tuple(self.artifacts), frozenset(self.held), frozenset(self.left_out), frozenset(self.other)
+            tuple(out), tuple(self.artifacts), frozenset(self.held), frozenset(self.left_out), frozenset(self.other),
+            frozenset(self.kept),
         )  # fmt: skip
 
     def _without_taken(self, batch: DatasetBatch) -> DatasetBatch:

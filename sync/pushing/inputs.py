@@ -25,9 +25,9 @@ __all__ = ["Missing", "missing_inputs"]
 
 _GONE, _REPLACED, _UNPUSHED = "input-gone", "input-replaced", "input-not-pushed"
 _WHY = {
-    _GONE: ("are no longer upstream", "deleted since they were fetched"),
-    _REPLACED: ("have been replaced upstream", "others in their place"),
-    _UNPUSHED: ("are not upstream and not pushed", "none"),
+    _GONE: ("{are} no longer upstream", "deleted since they were fetched"),
+    _REPLACED: ("{have} been replaced upstream", "others in their place"),
+    _UNPUSHED: ("{are} not upstream and not pushed", "none"),
 }
 _MOST = 5
 """Types that are named in a sentence."""
@@ -88,7 +88,9 @@ class Missing:
             With number, types, examples and a way on.
         """
         hint = f"Bring them in: '{self.way_on}'." if self.way_on else "Provenance keeps their ids."
-        return Note(self.code, f"{self.n:,} input datasets {_WHY[self.code][0]}: {self._parts()}", hint)
+        verbs = {"are": "is", "have": "has"} if self.n == 1 else {"are": "are", "have": "have"}
+        what = f"{self._number()} {_WHY[self.code][0].format_map(verbs)}: {self._parts()}"
+        return Note(self.code, what, hint)
 
     def conflict(self) -> Conflict:
         """Return it as a conflict.
@@ -105,8 +107,11 @@ class Missing:
             for g in self.groups
         ]  # fmt: skip
         about: dict[str, Any] = {"n": self.n, "n_quanta": self.n_quanta, "groups": groups}
-        what = f"{self.n:,} input datasets, {self._parts()}"
+        what = f"{self._number()}, {self._parts()}"
         return Conflict(self.code, "input", what, ours, _WHY[self.code][1], hint, about)
+
+    def _number(self) -> str:
+        return f"{self.n:,} input dataset{'' if self.n == 1 else 's'}"
 
     def _parts(self) -> str:
         more = len(self.groups) - _MOST

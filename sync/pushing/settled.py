@@ -13,6 +13,7 @@ from sync.explain import schema_version
 from sync.ledger import has_push
 from sync.lookups import known_collections
 from sync.plan import CampaignInfo, Note, Outgoing, PushPlan
+from sync.pushing.accounts import of_kept
 from sync.pushing.asking import Terms
 from sync.pushing.members import members
 from sync.withdrawals import is_aborted, taken_back
@@ -134,7 +135,7 @@ def _payload(plan: PushPlan, upstream_marks: Mapping[str, str] = {}) -> dict[str
         "policies": list(plan.terms.policies.texts),
         "datasets": {run: _n_going(plan, run) for run in outgoing.runs},
         "skipped": _skipped(plan),
-        "notes": [[n.code, n.what, n.hint] for n in outgoing.notes],
+        "notes": [[n.code, n.what, n.hint] for n in (*outgoing.notes, *of_kept(plan.warnings))],
     }
 
 

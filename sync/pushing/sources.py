@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,8 @@ __all__ = ["CHANGED", "MISSING", "check_sources", "refused_sources", "written_un
 
 MISSING, CHANGED = "artifact-missing", "artifact-changed"
 _NAMED = 20
+_PLACED_AT_ONCE = 10_000
+_OWNER_READS, _OTHERS_READ = 0o400, 0o044
 _WAYS_ON = {
     MISSING: (
         "Put the files back, or make them again: 'stage exec' of the run's graph makes what is missing, "
@@ -85,19 +88,28 @@ def check_sources(artifacts: Columns, root: str, *, written_ns: int) -> None:
 
 
 def _doubtful(artifacts: Columns, root: str, written_ns: int) -> Array:
-    """Return which artifacts are not plainly as they were recorded: missing, of another size, or touched since."""
-    stat = os.stat
+    """Return which artifacts are not plainly as they were recorded: missing, of another size, touched since, or closed."""
+    stat, me = os.stat, os.geteuid()
     out = []
-    places = below(root, artifacts["uri"].tolist())
+    uris = artifacts["uri"].tolist()
+    # Some at a time: of a million files the whole paths alone take as much room as half of what is known of them.
+    parts = (below(root, uris[at : at + _PLACED_AT_ONCE]) for at in range(0, len(uris), _PLACED_AT_ONCE))
+    places = chain.from_iterable(parts)
     for i, (where, size) in enumerate(zip(places, artifacts["size"].tolist(), strict=True)):
         try:
             found = stat(where)
         except OSError:
             out.append(i)
             continue
-        if found.st_size != size or found.st_mtime_ns > written_ns:
+        if found.st_size != size or found.st_mtime_ns > written_ns or _may_be_closed(found, me):
             out.append(i)
     return np.array(out, dtype=np.intp)
+
+
+def _may_be_closed(found: os.stat_result, user: int) -> bool:
+    if found.st_uid == user:
+        return not found.st_mode & _OWNER_READS
+    return found.st_mode & _OTHERS_READ != _OTHERS_READ
 
 
 def _judge(task: Task, written_ns: int) -> Failure | None:
@@ -110,6 +122,8 @@ def _judge(task: Task, written_ns: int) -> Failure | None:
         return Failure(uri, MISSING, in_words(size, checksum), f"{exc.strerror} at {path}")
     if found.st_size != size:
         return Failure(uri, CHANGED, in_words(size, checksum), in_words(found.st_size, ""))
+    if not os.access(path, os.R_OK):  # linked it would be a file upstream that nobody can read
+        return Failure(uri, MISSING, in_words(size, checksum), f"a file that cannot be read at {path}")
     if checksum and found.st_mtime_ns > written_ns and files.checksum(path)[1] != checksum:
         return Failure(uri, CHANGED, in_words(size, checksum), in_words(*files.checksum(path)))
     return None

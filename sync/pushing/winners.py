@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from registry.model.refs import parse_id
 from sync.ledger import Push, pushes
+from sync.pushing.inserted import ids_of, unpack_ids
 
 if TYPE_CHECKING:
     from registry.snapshot import Snapshot
@@ -36,18 +38,51 @@ def with_winners(conflicts: Iterable[Conflict], upstream: Snapshot) -> list[Conf
     out = list(conflicts)
     if not any(c.code in _RACED for c in out):
         return out
-    last: dict[str, Push] = {}
-    for push in pushes(upstream):
-        for run in push.runs if not push.withdrawn else ():
-            last.setdefault(run, push)
-    return [_with_winner(c, last) if c.code in _RACED else c for c in out]
+    ledger = _Ledger(upstream)
+    return [_with_winner(c, ledger.winner(c.about)) if c.code in _RACED else c for c in out]
 
 
-def _with_winner(conflict: Conflict, last: Mapping[str, Push]) -> Conflict:
-    found = [last[run] for run in _runs_of(conflict.about) if run in last]
-    if not found:
+class _Ledger:
+    """The pushes that stand, asked which of them has brought something."""
+
+    def __init__(self, upstream: Snapshot) -> None:
+        self.of_run: dict[str, list[Push]] = {}
+        self.ids: dict[bytes, frozenset[bytes]] = {}
+        for push in pushes(upstream):
+            for run in push.runs if not push.withdrawn else ():
+                self.of_run.setdefault(run, []).append(push)
+
+    def winner(self, about: Mapping[str, Any]) -> Push | None:
+        """Return the push that has brought upstream's side of a conflict; where none notes it, the last of its RUNs."""
+        runs = _runs_of(about)
+        found = [push for run in runs for push in self.of_run.get(run, ())]
+        brought = [push for push in found if self._brought(push, about, runs)]
+        return max(brought or found, key=lambda p: p.at_ns, default=None)
+
+    def _brought(self, push: Push, about: Mapping[str, Any], runs: Sequence[str]) -> bool:
+        if "children" in about:
+            return (
+                push.chain is not None
+                and push.chain[0] == about["chain"]
+                and not push.chain[1].isdisjoint(runs)
+            )
+        dataset = parse_id(about.get("upstream_id", about["id"]))
+        if any(dataset in self._ids(other) for run in runs for other in self.of_run.get(run, ())):
+            return dataset in self._ids(push)
+        # Of a RUN that a push made all belongs to it, but for what other pushes note of theirs.
+        told = (push.inserted or {}).get("runs", {})
+        return any(told.get(run, {}).get("made") for run in runs)
+
+    def _ids(self, push: Push) -> frozenset[bytes]:
+        if push.id not in self.ids:
+            noted = push.inserted
+            self.ids[push.id] = frozenset(() if noted is None else unpack_ids(ids_of(noted, "datasets")))
+        return self.ids[push.id]
+
+
+def _with_winner(conflict: Conflict, push: Push | None) -> Conflict:
+    if push is None:
         return conflict
-    push = max(found, key=lambda p: p.at_ns)
     at = datetime.fromtimestamp(push.at_ns // 1_000_000_000, UTC)
     text = (
         f"pushed by {push.who} on {push.host} from campaign '{push.campaign}' at {at:%Y-%m-%d %H:%M:%S} UTC"

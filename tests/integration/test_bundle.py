@@ -42,7 +42,7 @@ def _json(*words: str | Path, cwd: Path) -> Any:
     return json.loads(call(*words, "--json", cwd=cwd).stdout)
 
 
-def test_a_campaign_goes_elsewhere_whole(world: Path, tmp_path: Path) -> None:
+def test_a_campaign_goes_elsewhere_whole(made: Path, world: Path, tmp_path: Path) -> None:
     """Without upstream at hand, the campaign made of it answers the same and runs the same."""
     there = tmp_path / "there"
     there.mkdir()
@@ -53,7 +53,12 @@ def test_a_campaign_goes_elsewhere_whole(world: Path, tmp_path: Path) -> None:
 
     assert (report["is_new"], report["runs"], report["n_elsewhere"]) == (True, ["camp/r0"], 0)
     assert call("get", "total", cwd=there / "camp").stdout == call("get", "total", cwd=world / "camp").stdout
-    call("run", "--new-run", "-q", "-j0", "--use-qg-configs", cwd=there / "camp")
+    # Its graph names files of the upstream that was cloned, wherever the campaign is now.
+    (made / "upstream").rename(made / "out-of-reach")
+    try:
+        call("run", "--new-run", "-q", "-j0", "--use-qg-configs", cwd=there / "camp")
+    finally:
+        (made / "out-of-reach").rename(made / "upstream")
     found = json.loads(call("get", "total", "-i", "camp/r1", cwd=there / "camp").stdout)
     assert found == {"n": 12, "stations": 3}
 
@@ -74,6 +79,31 @@ def test_runs_come_back_and_are_pushed_from_home(world: Path, tmp_path: Path) ->
     assert pushed["pushed"]
     assert "camp/r1" in call("why", "total", cwd=world / "camp").stdout
     assert "bundle import" in call("history", cwd=world / "camp").stdout
+
+
+def test_what_failed_here_and_was_tried_again_elsewhere_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New attempts and their outputs come; the log of the attempt here stays, and that is said each time."""
+    make_upstream(tmp_path)
+    monkeypatch.delenv("STAGE_TEST_HEALED", raising=False)
+    camp, away = tmp_path / "camp", tmp_path / "away"
+    call("clone", "upstream", "camp", "-p", "pipeline.yaml", "-i", "net/raw", "--artifacts", "copy",
+         "-c", "clean:fail_on=bex", cwd=tmp_path)  # fmt: skip
+    call("run", "-q", "-j0", cwd=camp, code=3)
+    call("bundle", "export", tmp_path / "out.bundle", cwd=camp)
+    call("bundle", "import", tmp_path / "out.bundle", away, cwd=tmp_path)
+    call("run", "-q", "-j0", "--continue", cwd=away, env={"STAGE_TEST_HEALED": "1"})
+    call("bundle", "export", tmp_path / "back.bundle", cwd=away)
+
+    told = _json("bundle", "import", tmp_path / "back.bundle", cwd=camp)
+
+    assert "4 logs and metadata of quanta that were tried again elsewhere stay here" in told["notes"][0]
+    assert call("get", "total", cwd=camp).stdout == call("get", "total", cwd=away).stdout
+    again = call("bundle", "import", tmp_path / "back.bundle", cwd=camp).stdout
+    assert "nothing to bring" in again
+    assert "4 logs and metadata" in again
+    assert "nothing is wrong" in call("fsck", "--full", cwd=camp).stdout
 
 
 def test_a_second_import_changes_nothing(world: Path) -> None:

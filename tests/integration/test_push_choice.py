@@ -129,6 +129,9 @@ def test_inputs_that_upstream_lost_since(
         note.code,
         note.what.partition(": ")[2][:52],
     )
+    assert note.what.startswith(
+        f"1 input dataset {'has been replaced' if replaced else 'is no longer'} upstream:"
+    )
     before = made.dump(tmp_path / "up")
     from sync.push import execute_push
 

@@ -13,6 +13,7 @@ import pytest
 
 from registry.errors import ConflictError, UsageError
 from registry.model.refs import id_text
+from sync.plan import CampaignInfo
 from sync.push import execute_push
 from sync.repo import Repo
 from sync.wording import winner_text
@@ -314,6 +315,36 @@ def test_who_was_first_is_named(upstream: Repo, staging: Repo, tmp_path: Path) -
     assert " from campaign 'trial' at 20" in winner_text(conflict)
     assert sum(winner_text(conflict) in line for line in plan(staging, upstream).lines()) == 1
     assert conflict.about["pushed_by"]["campaign"] == "trial"
+
+
+def test_who_brought_it_is_named_and_not_who_came_last(upstream: Repo, staging: Repo, tmp_path: Path) -> None:
+    """A later push of the run that brought nothing of it, but put it into a chain, is not the one that is in the way."""
+    made.make_run(staging, RUN)
+    shutil.copytree(tmp_path / "campaign", tmp_path / "other")
+    sql(tmp_path / "other/staging.sqlite3", "UPDATE artifact SET checksum = 'blake3:0'")
+    push(staging, upstream, dataset_types=[made.CALEXP])
+    push(staging, upstream, campaign=CampaignInfo(bytes(16), "logs"))
+    info = CampaignInfo(bytes(16), "chains")
+    push(staging, upstream, chain="u/me", campaign=info)
+
+    with made.open_staging(tmp_path / "other") as other:
+        conflicts = plan(other, upstream).conflicts
+
+    told = {c.about["dataset_type"]: c.about["pushed_by"]["campaign"] for c in conflicts}
+    assert told == {made.CALEXP: "trial", "calexp_log": "logs"}
+
+
+@pytest.mark.parametrize(
+    ("chain", "code"), [("best ever", "bad-name"), ("", "bad-name"), (RUN, "chain-is-run")]
+)
+def test_a_chain_that_cannot_be_is_refused_by_the_plan(
+    upstream: Repo, staging: Repo, chain: str, code: str
+) -> None:
+    """A name that names no collection, or a run of the push, is refused before any file moves, in a dry run too."""
+    made.make_run(staging, RUN)
+    with pytest.raises(UsageError) as caught:
+        plan(staging, upstream, chain=chain)
+    assert caught.value.code == code
 
 
 def test_a_race_for_a_chain_is_lost_to_nobody(upstream: Repo, staging: Repo) -> None:

@@ -6,15 +6,18 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tiny_campaign import call, make_upstream
 
-from registry.errors import StorageError
+from registry.errors import StageError, StorageError
+from registry.model.columns import Columns
 from registry.sql.owners import group_text, owner_text
 from sync.filesystem.sharing import make_folders
+from sync.pushing.sources import check_sources
 from sync.repo import Repo
 from tests.fsck_world import die_in_the_middle
 from tests.other_users import as_user, needs_root
@@ -270,3 +273,31 @@ def test_a_table_makes_a_shared_repository_too(folder: Path) -> None:
 
     assert [] == not_shared(folder / "lab/made")
     assert GROUP == (folder / "lab/a.txt").stat().st_gid
+
+
+def test_a_file_that_its_pusher_cannot_read_is_refused(folder: Path) -> None:
+    """Linked it would be a file upstream that nobody can read; it is named before anything is written, as where it is missing."""
+    source = folder / "closed"
+    source.mkdir()
+    source.chmod(0o755)
+    for name in ("closed.bin", "theirs.bin", "open.bin"):
+        (source / name).write_bytes(b"abc")
+        os.chown(source / name, ANNA if name != "theirs.bin" else BORIS, GROUP)
+    (source / "closed.bin").chmod(0)
+    (source / "theirs.bin").chmod(0o600)
+
+    told = as_user(ANNA, [GROUP], lambda: _checked(source))
+
+    assert told[0] == "artifact-missing"
+    assert sorted(told[1]) == ["closed.bin", "theirs.bin"]
+    assert "a file that cannot be read" in told[2]
+
+
+def _checked(source: Path) -> tuple[str, list[str], str]:
+    names = sorted(path.name for path in source.glob("*.bin"))
+    rows = Columns({"uri": names, "size": [3] * len(names), "checksum": [""] * len(names)})
+    try:
+        check_sources(rows, str(source), written_ns=time.time_ns() + 10**12)
+    except StageError as exc:
+        return exc.code, list(exc.context["artifacts"]), exc.__notes__[0]
+    return "", [], ""

@@ -471,6 +471,17 @@ def test_readers_see_nothing_before_the_commit_and_everything_after(
     assert "rows-written" in seen
 
 
+def test_links_that_cannot_be_made_are_refused_by_the_plan(staging: Repo, tmp_path: Path) -> None:
+    """A dry run says so too; staging notes no push as begun, and without files to move nothing is in the way."""
+    made.make_run(staging, RUN)
+    with Repo.create(tmp_path / "far", made.UNIVERSE, datastore_root="memory://unlinkable") as far:
+        with pytest.raises(UsageError) as caught:
+            plan(staging, far, mode="link")
+        assert caught.value.code == "cannot-link"
+        push(staging, far)
+        assert plan(staging, far, mode="link").is_empty
+
+
 def test_pushing_to_a_store_that_is_not_local(upstream: Repo, staging: Repo, tmp_path: Path) -> None:
     """An upstream whose datastore is elsewhere gets verified copies through the same plan."""
     with Repo.create(tmp_path / "far", made.UNIVERSE, datastore_root="memory://far-upstream") as far:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def break_off(world: Path, name: str, point: str) -> None:
     assert killed_at(point, life)
 
 
-def test_a_push_is_listed_taken_back_and_made_again(world: Path) -> None:
+def test_a_push_is_listed_taken_back_and_made_again(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger has it before and after; status says that it was taken back; the next push brings all anew."""
     camp, run = world / "camp", run_of(world)
     assert "no pushes" in call("repo", "pushes", "upstream", cwd=world).stdout
@@ -74,6 +75,12 @@ def test_a_push_is_listed_taken_back_and_made_again(world: Path) -> None:
     (told,) = json.loads(call("repo", "pushes", "upstream", "--json", cwd=world).stdout)
     assert (told["runs"], told["counts"]["dataset"]["new"], told["withdrawn"]) == ([run], 34, None)
     assert told["size_bytes"] > 0
+    pushed = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(told["at_ns"] / 1e9))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert pushed in call("repo", "pushes", "upstream", cwd=world).stdout
+    time.tzset()
     planned = json.loads(call("repo", "unpush", "upstream", run, "--dry-run", "--json", cwd=world).stdout)
     assert (planned["done"], planned["files"], planned["runs"]) == (False, 34, [run])
     said = call("repo", "unpush", "upstream", run, cwd=world, code=2)
@@ -98,7 +105,7 @@ def test_a_push_that_others_use_is_refused(world: Path) -> None:
     told = json.loads(call("repo", "unpush", "upstream", run, "--yes", "--json", cwd=world, code=12).stdout)
 
     assert "chain 'net/all' searches 1 of its runs" in said.stderr
-    assert f"stage repo chain REPO net/all {run} --mode remove" in said.stderr
+    assert f"stage repo chain {world / 'upstream'} net/all {run} --mode remove" in said.stderr
     assert [("chain", "net/all")] == [(d["kind"], d["what"]) for d in told["dependents"]]
     call("repo", "chain", "upstream", "net/all", run, "--mode", "remove", cwd=world)
     call("repo", "unpush", "upstream", run, "--yes", cwd=world)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from registry.errors import ConflictError, NotFoundError, UsageError
+from registry.errors import ConflictError, NotFoundError, StorageError, UsageError
 from registry.model.collections import CollectionType
 from registry.model.columns import Columns
 from registry.model.records import QUANTUM
 from registry.model.refs import derived_ids, id_text, new_id
+from sync.fsck.plan import plan_fsck
+from sync.push import execute_push
 from sync.pushing.inserted import pack_ids, unpack_ids
 from sync.repo import Repo
 from sync.unpush import execute_unpush, plan_unpush
 from tests import sync_builders as made
 from tests.databases import DATABASES, database_of
+from tests.push_worlds import make_steps
+from tests.push_worlds import plan as plan_steps
 from tests.taking_back import CHAIN, OTHER, RUN, World, read_by
 
 
@@ -36,6 +41,12 @@ def local(tmp_path: Path) -> World:
     world.run()
     world.push()
     return world
+
+
+def made_ids(staging: Repo, run: str) -> Iterator[bytes]:
+    """Ids of the images that a run has made."""
+    with staging.registry.read() as snap:
+        yield from snap.datasets(made.CALEXP, [run])["id"].tolist()
 
 
 def kinds(world: World, what: str = RUN) -> dict[str, str]:
@@ -59,6 +70,8 @@ def test_all_that_a_push_inserted_goes_and_nothing_else(world: World) -> None:
         assert snap.dataset_type("calexp").storage_class == "Bytes"
     (row,) = world.ledger()
     assert row.withdrawn is not None
+    report = plan_fsck("up", partial(Repo.open, world.root / "up"), depth="fast")
+    assert "ledger-run-missing" not in {finding.code for finding in report.findings}
     assert (row.withdrawn["how"], row.withdrawn["who"]) == ("taken-back", row.who)
     assert not world.plan().is_empty
     assert world.push().push_id is not None
@@ -117,7 +130,9 @@ def test_pushes_are_taken_back_in_turn(local: World) -> None:
 
     assert caught.value.code == "push-in-use"
     assert f"push {id_text(second.id)} has added to 1 of its runs; campaign 'other' by" in str(caught.value)
-    assert f"stage repo unpush REPO {id_text(second.id)}" == caught.value.hint.partition(": ")[2]
+    assert (
+        f"stage repo unpush {local.root / 'up'} {id_text(second.id)}" == caught.value.hint.partition(": ")[2]
+    )
     local.unpush(id_text(second.id))
     local.unpush(id_text(first.id))
     assert [True, True] == [p.withdrawn is not None for p in local.ledger()]
@@ -144,6 +159,61 @@ def test_quanta_of_others_that_read_it_are_named(tmp_path: Path) -> None:
     assert before == (world.files(), world.rows())
     world.unpush("u/you/look")
     world.unpush()
+
+
+def test_what_was_pushed_before_its_inputs_does_not_hold_them(tmp_path: Path) -> None:
+    """Products first, what they were made from later: the second push goes alone, and then the first."""
+    world = World(tmp_path)
+    with world.opened() as (staging, upstream):
+        make_steps(staging, RUN)
+        make_steps(staging, "u/me/trial/2", inputs=list(made_ids(staging, RUN)))
+        for globs in (["summary"], ["source"]):
+            runs = [RUN] if globs == ["source"] else [RUN, "u/me/trial/2"]
+            execute_push(plan_steps(staging, upstream, *runs, dataset_types=globs), staging, upstream)
+    before = world.ledger()[1]
+
+    assert kinds(world, id_text(before.id)) == {"push": id_text(world.ledger()[0].id)}
+    assert kinds(world) == {}
+    plan, _ = world.unpush()
+    assert plan.datasets == {"source": 4}
+    world.unpush(id_text(before.id))
+    assert all(push.withdrawn for push in world.ledger())
+
+
+def test_what_was_added_later_to_a_run_that_was_there_counts(tmp_path: Path) -> None:
+    """Quanta that a third push has added to another run of the first, and that read what the second brought, hold it."""
+    world = World(tmp_path)
+    with world.opened() as (staging, upstream):
+        make_steps(staging, RUN)
+        make_steps(staging, "u/me/trial/2", visits=(1,))
+        runs = (RUN, "u/me/trial/2")
+        execute_push(plan_steps(staging, upstream, *runs, dataset_types=["summary"]), staging, upstream)
+        execute_push(plan_steps(staging, upstream, RUN), staging, upstream)
+        made.put_datasets(staging, "packages", runs[1], [()])
+        read_by(staging, runs[1], list(made_ids(staging, RUN))[:1])
+        execute_push(plan_steps(staging, upstream, runs[1]), staging, upstream)
+    third, second, _ = world.ledger()
+
+    assert kinds(world, id_text(second.id)) == {"quanta": "u/me/trial/2"}
+    with pytest.raises(ConflictError) as caught:
+        world.unpush(id_text(second.id))
+    assert id_text(third.id) in caught.value.hint
+
+
+def test_files_that_cannot_be_removed_are_told_to_be_left(local: World) -> None:
+    """The rows have gone by then; the error says so, and the same again goes on with the files."""
+    victim = next((local.root / "up/data").rglob("calexp_CAM_1_0_*"))
+    victim.unlink()
+    (victim / "in the way").mkdir(parents=True)
+    with pytest.raises(StorageError) as caught:
+        local.unpush()
+
+    assert "the same command again goes on" in caught.value.__notes__[0]
+    (victim / "in the way").rmdir()
+    victim.rmdir()
+    plan, _ = local.unpush()
+    assert plan.taken_back
+    assert not list((local.root / "up/data").rglob("calexp_CAM_*"))
 
 
 def test_quanta_of_its_own_do_not_count(local: World) -> None:

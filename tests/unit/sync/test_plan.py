@@ -45,7 +45,7 @@ def full() -> PushPlan:
         chain=ChainMove("u/chain", None, ("r",)),
         counts={"run": {"new": 1}, "dataset": {"new": 4, "same": 3}, "quantum": {"new": 2},
                 "record": {"same": 38, "changed-upstream": 1}},
-        warnings=(Note("input-gone", "1 input datasets are no longer upstream"),),
+        warnings=(Note("input-gone", "1 input dataset is no longer upstream"),),
     )  # fmt: skip
 
 
@@ -62,9 +62,16 @@ def test_lines_tell_what_is_new_same_and_kept() -> None:
         "same 3 datasets, 38 dimension records",
         "changed upstream only, kept: 1 dimension record",
         "chain u/chain: r",
-        "warning input-gone: 1 input datasets are no longer upstream",
+        "warning input-gone: 1 input dataset is no longer upstream",
         "conflicts none",
     ]
+
+
+@pytest.mark.parametrize(("n", "text"), [(1, "1 dataset stays here"), (2, "2 datasets stay here")])
+def test_lines_tell_what_a_policy_leaves_here(n: int, text: str) -> None:
+    """The verb goes with the number."""
+    plan = replace(empty(), counts={"skipped": {"record-differs": 1}, "dataset": {"skipped": n}})
+    assert f"  so {text}" in plan.lines()
 
 
 def test_lines_tell_each_conflict_with_the_way_on() -> None:

@@ -87,3 +87,13 @@ def test_ways_on_are_the_command_as_it_was_typed_with_more() -> None:
     assert asked.fill([filled]) == (filled,)
     assert asked.text(runs=["b"], without=["--where"]) == "stage push b --chain x"
     assert Asked().fill([conflict("dataset-exists")])[0].hint == KINDS["dataset-exists"].hint
+
+
+def test_ways_on_say_where_upstream_is_and_take_one_chain() -> None:
+    """Other commands name upstream as they take it, quoted; another chain stands in the place of the one that was given."""
+    asked = Asked((), ("--chain", "taken", "--artifacts", "copy"), upstream="/data/it's shared")
+    found = asked.fill([conflict("artifact-differs"), conflict("collection-type-differs")])
+
+    assert "'stage repo prune \"/data/it's shared\" --orphans'" in found[0].hint
+    assert "'stage push --artifacts copy --chain NAME' for a chain" in found[1].hint
+    assert "taken" not in found[1].hint
