@@ -77,7 +77,7 @@ class Paper(DrivenEngine):
     ) -> None:
         super().__init__(EngineSettings("paper"))
         self._capacity, self._ends, self._takes = capacity, dict(ends), takes
-        self.looks_ahead, self.leaves = looks_ahead, leaves  # type: ignore[misc]
+        self.looks_ahead, self.leaves = looks_ahead, leaves
         self.requests: list[JobRequest] = []
         self.most_at_once = 0
         self.known: dict[int, tuple[int, str]] = {}

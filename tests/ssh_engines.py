@@ -24,7 +24,7 @@ class Leaving(DrivenEngine):
     """Jobs as processes that go on when it is gone; a handle is the file that gets the exit code."""
 
     name: ClassVar[str] = "leaving"
-    leaves: ClassVar[bool] = True
+    leaves: bool = True
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)

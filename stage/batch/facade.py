@@ -23,8 +23,9 @@ class Batch(SubmitVerbs):
     Parameters
     ----------
     campaign_dir : str or path, optional
-        The campaign that submissions are of; by default ``$STAGE_CAMPAIGN_DIR``, the working directory, and then one
-        that is called as the file says, which is made if need be.
+        The campaign that submissions are of; by default that of ``$STAGE_CAMPAIGN_DIR``. If there is none, it is made there.
+        Without either it is that of the working directory, and then one that is called as the file says, which is made if
+        need be.
     """
 
     # -- what becomes of it ---------------------------------------------------------------------------------

@@ -252,6 +252,23 @@ def test_what_is_only_shown_is_not_made(folder: Path) -> None:
     assert counted.startswith("10 quanta in 4 jobs")
 
 
+def test_the_variable_names_the_campaign_as_the_option_does(folder: Path) -> None:
+    """Where $STAGE_CAMPAIGN_DIR names none yet it is made there, and not beside it under the payload's name."""
+    env = {"STAGE_CAMPAIGN_DIR": str(folder / "elsewhere")}
+    counted = call("batch", "acquire", "weather.yaml", "--dry-run", cwd=folder, env=env).stdout
+    assert not (folder / "elsewhere").exists()
+    call("batch", "acquire", "weather.yaml", cwd=folder, env=env)
+
+    assert counted.startswith("10 quanta")
+    assert Campaign.load(folder / "elsewhere").state.collections.current_run is not None
+    assert not (folder / "weather").exists()
+    (folder / "empty").mkdir()
+    given = ("--campaign-dir", str(folder / "empty"))
+    call("batch", "acquire", "weather.yaml", *given, cwd=folder, env=env)
+
+    assert Campaign.load(folder / "empty").state.collections.current_run is not None, "the option goes first"
+
+
 def test_stage_by_stage(folder: Path) -> None:
     """Each stage leaves what the next finds; a wrong option leaves all as it was; handed over it is not handed over again."""
     out = call("batch", "acquire", "weather.yaml", "--no-finish", cwd=folder).stdout

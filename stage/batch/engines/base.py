@@ -222,10 +222,10 @@ class Engine(ABC):
 class DrivenEngine(Engine):
     """An engine that is told each attempt of each job. One head at a time has it open; all calls are of one thread."""
 
-    looks_ahead: ClassVar[bool] = False
+    looks_ahead: bool = False
     """Whether it takes jobs whose parents have not ended (`JobRequest.after`)."""
 
-    leaves: ClassVar[bool] = False
+    leaves: bool = False
     """Whether jobs go on when the head is gone: then `start` gives handles by which a new head finds them."""
 
     @property

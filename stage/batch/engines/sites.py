@@ -76,7 +76,7 @@ class SitesEngine(DrivenEngine):
         self._unplaced: dict[int, int] = {}
         self._said: list[JobEvent] = []
         # Jobs go on without a head only if those of every site do.
-        self.leaves = all(s.engine.leaves for s in self._sites.values())  # type: ignore[misc]
+        self.leaves = all(s.engine.leaves for s in self._sites.values())
 
     def _made(self, site: str, told: Mapping[str, Any]) -> DrivenEngine:
         own = replace(self.settings, site=site, options=told.get("options") or {})

@@ -6,6 +6,7 @@ A submission is of a campaign like any other: this is what ``stage build`` and `
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from stage.batch.submission.identity import SubmitStage, load_identity
 from stage.batch.submission.pass_through import build_options
 from stage.campaign.campaign import Campaign
 from stage.campaign.graph_options import GraphOptions
+from stage.campaign.layout import DIRECTORY_VARIABLE
 from stage.campaign.options import EditOptions
 from stage.campaign.run_options import RunOptions, StackOptions
 from sync.faults import At, no_fault
@@ -105,7 +107,8 @@ def open_campaign(payload: Payload, campaign_dir: str | Path | None) -> tuple[Ca
     payload : Payload
         What the file says.
     campaign_dir : str or path, optional
-        As given; else ``$STAGE_CAMPAIGN_DIR``, the working directory, and then what the file says.
+        As given, or else as ``$STAGE_CAMPAIGN_DIR`` says: it is made there if there is none. Without either that of the
+        working directory, and then what the file says.
 
     Returns
     -------
@@ -122,6 +125,7 @@ def open_campaign(payload: Payload, campaign_dir: str | Path | None) -> tuple[Ca
         If there is none, and the file does not say enough to make one.
     """
     edits = _edits(payload)
+    campaign_dir = campaign_dir or os.environ.get(DIRECTORY_VARIABLE)
     campaign = _there(campaign_dir) or (None if campaign_dir else _there(_own_directory(payload)))
     if campaign is None:
         return _define(payload, campaign_dir or payload.directory, edits), edits

@@ -48,8 +48,8 @@ class SlurmEngine(DrivenEngine):
     """
 
     name: ClassVar[str] = "slurm"
-    looks_ahead: ClassVar[bool] = True
-    leaves: ClassVar[bool] = True
+    looks_ahead: bool = True
+    leaves: bool = True
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)

@@ -66,7 +66,7 @@ class SshEngine(DrivenEngine):
     """
 
     name: ClassVar[str] = "ssh"
-    leaves: ClassVar[bool] = True
+    leaves: bool = True
 
     def __init__(self, settings: EngineSettings, inner: str) -> None:
         from stage.batch.engines.finding import engine_class
@@ -83,7 +83,7 @@ class SshEngine(DrivenEngine):
             )
         # What its section says of it is looked at here, where somebody sees what is wrong.
         there = {key: value for key, value in settings.options.items() if key != "ssh"}
-        self.looks_ahead = found(replace(settings, options=there)).looks_ahead  # type: ignore[misc]
+        self.looks_ahead = found(replace(settings, options=there)).looks_ahead
         self._changed = threading.Condition()
         self._desk = Desk(self._changed, self.options.streams)
         self._movers = Movers(self.options, self._changed)

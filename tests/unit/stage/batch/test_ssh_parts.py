@@ -192,7 +192,7 @@ class Ahead(DrivenEngine):
     """An engine on paper that takes jobs ahead: it does what it is told to say."""
 
     name: ClassVar[str] = "ahead"
-    looks_ahead: ClassVar[bool] = True
+    looks_ahead: bool = True
 
     def __init__(self, room: int) -> None:
         super().__init__(EngineSettings("paper"))
