@@ -12,13 +12,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.bench_sync import campaign, write_files
-from benchmarks.parts import DIMS, UNIVERSE, Figures, cpu, program, run_program, survey
-from registry.model.dataset_type import DatasetType
+from benchmarks.parts import Figures, cpu, program, run_program, survey
+from benchmarks.sync_world import campaign, raws_of, write_files
 from sync.clone import execute_fetch, plan_fetch
 from sync.drop import execute_drop, plan_drop
 from sync.fetching.artifacts import ArtifactMode, plan_artifacts
-from sync.plan import Wanted
 
 _FLAGS: dict[ArtifactMode, str] = {"copy": "-r", "link": "-rl"}
 
@@ -29,9 +27,7 @@ def measure(root: Path, n: int, mode: ArtifactMode) -> Figures:
         with upstream.registry.read() as snap:
             raws = snap.datasets("raw", ["CAM/raw"], artifacts=True)
         write_files(upstream.datastore.root, raws["uri"].tolist())
-        wanted = Wanted(
-            raws["id"].tolist(), {}, [DatasetType("raw", UNIVERSE.group(DIMS), "Bytes")], ("CAM/raw",)
-        )
+        wanted = raws_of(upstream)
         # The rows alone are what ``clone`` of bench_sync measures.
         execute_fetch(plan_fetch(upstream, staging, wanted), staging)
 

@@ -17,13 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.bench_sync import campaign, make_run, push_once
-from benchmarks.parts import DETECTORS, DIMS, UNIVERSE, Figures, rows_of, run_program, survey, timed
+from benchmarks.parts import DETECTORS, Figures, rows_of, run_program, survey, timed
+from benchmarks.sync_world import campaign, clone_once, make_run, push_once, raws_of
 from registry.model.columns import Columns
-from registry.model.dataset_type import DatasetType
 from registry.model.refs import new_ids
-from sync.clone import execute_fetch, plan_fetch
-from sync.plan import Wanted
 from sync.repo import Repo
 
 FEW = 1000
@@ -72,11 +69,9 @@ def query(repo: Repo, _: int) -> float:
 def clone_and_push(root: Path, repo: Repo, i: int) -> tuple[float, float]:
     folder = root / f"campaign-{i}"
     folder.mkdir()
-    with repo.registry.read() as snapshot:
-        ids = snapshot.datasets("raw", ["CAM/raw"])["id"].tolist()
-    wanted = Wanted(ids, {}, [DatasetType("raw", UNIVERSE.group(DIMS), "Bytes")], ("CAM/raw",))
+    wanted = raws_of(repo)
     with campaign(folder, repo) as staging:
-        cloned, _ = timed(lambda: execute_fetch(plan_fetch(repo, staging, wanted), staging))
+        cloned, _ = timed(lambda: clone_once(repo, staging, wanted))
         make_run(staging, FEW - FEW % 3, f"u/bench/run-{i}")
         pushed, _ = timed(lambda: push_once(repo, staging, "link", f"u/bench/run-{i}"))
     return cloned / FEW * 1e6, pushed / FEW * 1e6

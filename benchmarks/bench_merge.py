@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.bench_run import make
-from benchmarks.bench_sync import write_files
 from benchmarks.parts import CHECKSUM, DATA, Figures, run_program, timed
+from benchmarks.sync_world import write_files
 from registry.model.records import QuantumStatus
 from stage.execution.merge import merge_records
 from stage.execution.outcome import QuantumOutcome, StoredArtifact

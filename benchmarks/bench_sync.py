@@ -1,257 +1,244 @@
-"""What it costs to fetch inputs, to push a run, and to push it again when there is nothing to do.
+"""What it costs to clone, to push a run, and to push it again when there is nothing to do, beside the reference.
 
-    python benchmarks/bench_sync.py [--n 1000 10000 100000] [--only push-link] [--json results.json]
+    python -m benchmarks.bench_sync [--n 1000 10000 57305 100000] [--only push,clone] [--reference 1000 10000] [--json results.json]
 
-A run has three datasets a quantum (data, log, metadata), each a file of 200 bytes. ``push`` adopts files that lie in
-upstream's storage already. The floor of ``clone`` and the pushes is bare `sqlite3.executemany` of the same rows into plain
-tables in one transaction, and for a push a bare `os.stat` of the same files, which ``push-link`` then links with `os.link`
-and ``push-copy`` reads, hashes and writes. No push reads files that were not touched since their quanta were done, but
-to copy them. ``push-rsync`` is the same push with another floor, the same rows and `rsync -a` of the same files, where rsync
-is installed. The floor of
-``push-again`` is reading the ids of the run on both sides with bare SQL and comparing them. Figures are CPU time (user
-and system) a dataset, but for ``push-again``, which is given in milliseconds a push.
+n is a number of quanta, and of raws: ``clone`` fetches n datasets (rows; their files stay), and a run has three datasets a
+quantum (data, log, metadata), each a file of 200 bytes. ``push`` adopts files that lie in upstream's storage already. The
+floor of ``clone`` and the pushes is bare `sqlite3.executemany` of the same rows into plain tables in one transaction, and for a
+push a bare `os.stat` of the same files, which ``push-link`` then links with `os.link` and ``push-copy`` reads, hashes and
+writes. No push reads files that were not touched since their quanta were done, but to copy them. ``push-rsync`` is the same
+push with another floor, the same rows and `rsync -a` of the same files, where rsync is installed. The floor of
+``push-again`` is reading the ids of the run on both sides with bare SQL and comparing them.
+
+Figures are CPU time (user and system) a dataset, but for ``push-again``, which is given in milliseconds a push. Each is the
+median of several rounds, as is its floor, which is taken after it in each. A round is a process that makes repositories of
+its own, and has cloned and pushed a little before: what is loaded and compiled once is in ``clone-first`` and ``push-first``,
+which are what a fresh process does, from opening both sides on, at the smallest size. ``memory-push`` is the peak of such a
+process, at each size; its floor is the peak when both sides are open. ``memory-push-growth`` is what a quantum adds to it,
+from the smallest size on. With ``--reference`` the reference's clone and push are measured between the rounds.
 """
-
-# ruff: noqa: PTH103, PTH116, PTH120, PTH123
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
-import shutil
-import sqlite3
+import statistics
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from blake3 import blake3
+from benchmarks import reference, sync_floors
+from benchmarks.parts import timed
+from benchmarks.reference_sync import ReferenceSync
+from benchmarks.sync_alone import alone
+from benchmarks.sync_world import (
+    PER_QUANTUM,
+    clone_once,
+    make_survey,
+    make_world,
+    opened,
+    push_once,
+    raws_of,
+)
 
-from benchmarks.parts import DATA, DIMS, OUTPUTS, UNIVERSE, cpu, program, rows_of, survey, timed
-from registry.model.columns import Columns
-from registry.model.dataset_type import DatasetType
-from registry.model.records import QUANTUM, QUANTUM_INPUT, QUANTUM_OUTPUT
-from registry.model.refs import new_id, new_ids
-from registry.registry import Registry
-from sync.clone import execute_fetch, plan_fetch
-from sync.outputs import OUTPUTS_CLAIM, OUTPUTS_IN, Claim, claim
-from sync.plan import CampaignInfo, Wanted
-from sync.push import execute_push, plan_push
-from sync.repo import Repo
-
-RUN = "u/bench/run"
-CAMPAIGN = CampaignInfo(bytes(16), "bench")
-IDS = ("clone", "push", "push-link", "push-copy", "push-rsync", "push-again")
-
-
-def campaign(root: Path, upstream: Repo, outputs: Path | None = None) -> Repo:
-    """Make a staging repository, whose files lie in upstream's storage if that is said."""
-    url = f"sqlite:///{root}/staging.sqlite3"
-    facts = {}
-    if outputs is not None:
-        claim(str(outputs), Claim("bench", "bench", str(root)))
-        facts = {OUTPUTS_IN: str(outputs), OUTPUTS_CLAIM: "bench"}
-    Registry.create(url, upstream.registry.universe, wal=True, attributes=facts).close()
-    return Repo.attach(url, outputs or root / "data", writable=True)
+IDS = (
+    "clone", "clone-first", "push", "push-first", "push-link", "push-copy", "push-rsync", "push-again", "memory-push",
+    "memory-push-growth",
+)  # fmt: skip
+SIZES = (1_000, 10_000, 57_305, 100_000)
+MILLION = 333_334
+"""Quanta of a run of a million datasets: only ``memory-push`` goes so far."""
+FEW = 30
+UNITS = {"push-again": "ms/push", "memory-push": "MB", "memory-push-growth": "kB/quantum"}
+Figures = Iterator[tuple[str, float, float | None]]
+"""Of each measurement its id, our figure and the floor's."""
 
 
-def make_run(staging: Repo, n: int, run: str = RUN) -> list[str]:
-    """Make a run of n datasets with their files and the provenance of n/3 quanta; return the URIs."""
-    n_quanta = n // 3
-    quantum_ids, graph = new_ids(n_quanta), new_id()
-    tables = {name: rows_of(name, run, n_quanta) for name in OUTPUTS}
-    uris = [uri for _, names in tables.values() for uri in names]
-    write_files(staging.datastore.root, uris)
-    done = time.time_ns()
-    with staging.registry.write() as tx:
-        tx.register_run(run)
-        raws = tx.datasets("raw", ["CAM/raw"])["id"].tolist()[:n_quanta]
-        for name in OUTPUTS:
-            tx.register_dataset_type(DatasetType(name, UNIVERSE.group(DIMS), "Bytes"))
-            rows, _ = tables[name]
-            tx.insert_datasets(name, run, rows)
-            links = zip(quantum_ids, rows["id"].tolist(), [name] * n_quanta, strict=True)
-            tx.insert_quantum_outputs(Columns.from_rows(QUANTUM_OUTPUT, links))
-        data_id = '{"instrument":"CAM","detector":1,"exposure":1}'
-        quanta = [(q, run, "t", data_id, "succeeded", 0, 1, done, 3, 4, "h", "", graph) for q in quantum_ids]
-        tx.insert_quanta(Columns.from_rows(QUANTUM, quanta))
-        links = zip(quantum_ids, raws, ["raw"] * n_quanta, [True] * n_quanta, strict=True)
-        tx.insert_quantum_inputs(Columns.from_rows(QUANTUM_INPUT, links))
-    return uris
+def measure_clone(root: Path, n: int) -> Figures:
+    make_survey(root, n)
+    with opened(root) as (upstream, staging):
+        wanted = raws_of(upstream)
+        ours, _ = timed(lambda: clone_once(upstream, staging, wanted))
+    yield "clone", ours / n * 1e6, sync_floors.rows_of_clone(root) / n * 1e6
 
 
-def write_files(root: str, uris: list[str]) -> None:
-    for folder in {os.path.dirname(f"{root}/{uri}") for uri in uris}:
-        os.makedirs(folder, exist_ok=True)
-    for uri in uris:
-        with open(f"{root}/{uri}", "wb") as file:
-            file.write(DATA)
+def measure_clone_first(root: Path, n: int) -> Figures:
+    make_survey(root, n)
+    ours = alone("clone", root)["cpu_s"]
+    yield "clone-first", ours / n * 1e6, sync_floors.rows_of_clone(root) / n * 1e6
 
 
-def floor_rows(source: Path, target: Path, tables: dict[str, str]) -> Callable[[], object]:
-    """Return a call that inserts the rows that the queries give into bare tables with primary keys as ours."""
-    with sqlite3.connect(source) as database:
-        rows = {name: database.execute(query).fetchall() for name, query in tables.items()}
-        names = ["dataset", "tags_instrument_detector_exposure", "artifact", "baseline", *PROVENANCE]
-        texts = [
-            database.execute("SELECT sql FROM sqlite_master WHERE name = ?", (n,)).fetchone()[0]
-            for n in names
-        ]
-    database.close()
-    bare = sqlite3.connect(target, isolation_level=None)
-    for text in texts:
-        bare.execute(text)
-    bare.execute("CREATE INDEX tag_dataset ON tags_instrument_detector_exposure (dataset_id)")
-    bare.execute("CREATE INDEX input_dataset ON quantum_input (dataset_id)")
-    bare.execute("CREATE INDEX output_dataset ON quantum_output (dataset_id)")
-
-    def act() -> None:
-        bare.execute("BEGIN")
-        for name, values in rows.items():
-            if values:
-                bare.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(values[0]))})", values)
-        bare.execute("COMMIT")
-        bare.close()
-
-    return act
-
-
-PROVENANCE = ("quantum", "quantum_input", "quantum_output")
-TAGS = "tags_instrument_detector_exposure"
-
-
-def of_run(run: str) -> dict[str, str]:
-    where = f"(SELECT id FROM collection WHERE name = '{run}')"
-    ids = f"(SELECT id FROM dataset WHERE run_id = {where})"
-    return {
-        "dataset": f"SELECT * FROM dataset WHERE run_id = {where}",
-        TAGS: f"SELECT * FROM {TAGS} WHERE collection_id = {where}",
-        "artifact": f"SELECT * FROM artifact WHERE id IN {ids}",
-    }
-
-
-def stat_all(source: str, _: Path, uris: list[str]) -> None:
-    for uri in uris:
-        os.stat(f"{source}/{uri}")
-
-
-def link_all(source: str, target: Path, uris: list[str]) -> None:
-    for folder in {os.path.dirname(f"{target}/{uri}") for uri in uris}:
-        os.makedirs(folder, exist_ok=True)
-    for uri in uris:
-        os.stat(f"{source}/{uri}")
-        os.link(f"{source}/{uri}", f"{target}/{uri}")
-
-
-def copy_all(source: str, target: Path, uris: list[str]) -> None:
-    for folder in {os.path.dirname(f"{target}/{uri}") for uri in uris}:
-        os.makedirs(folder, exist_ok=True)
-    for uri in uris:
-        os.stat(f"{source}/{uri}")
-        with open(f"{source}/{uri}", "rb") as file:
-            data = file.read()
-        blake3(data).hexdigest()
-        with open(f"{target}/{uri}", "wb") as file:
-            file.write(data)
-
-
-def measure_clone(root: Path, n: int) -> tuple[float, float]:
-    with survey(root, n) as upstream, campaign(root, upstream) as staging:
-        with upstream.registry.read() as snap:
-            ids = snap.datasets("raw", ["CAM/raw"])["id"].tolist()
-        types = [DatasetType("raw", UNIVERSE.group(DIMS), "Bytes")]
-        wanted = Wanted(ids, {}, types, ("CAM/raw",))
-        ours, _ = timed(lambda: execute_fetch(plan_fetch(upstream, staging, wanted), staging))
-    tables = of_run("CAM/raw") | {"baseline": "SELECT * FROM baseline"}
-    floor, _ = timed(floor_rows(root / "staging.sqlite3", root / "bare.sqlite3", tables))
-    return ours / n * 1e6, floor / n * 1e6
-
-
-def push_once(upstream: Repo, staging: Repo, mode: str, run: str = RUN) -> None:
-    plan = plan_push(staging, upstream, [run], campaign=CAMPAIGN, chain="u/bench/chain")
-    execute_push(plan, staging, upstream, mode=mode)  # type: ignore[arg-type]
-
-
-def measure_push(root: Path, n: int, mode: str) -> dict[str, tuple[float, float]]:
-    n -= n % 3
-    act = {"link": link_all, "copy": copy_all}.get(mode, stat_all)
-    outputs = root / "up/data/.campaigns/bench" if mode == "auto" else None
-    with survey(root, n // 3) as upstream, campaign(root, upstream, outputs) as staging:
-        with upstream.registry.read() as snap:
-            ids = snap.datasets("raw", ["CAM/raw"])["id"].tolist()
-        execute_fetch(plan_fetch(upstream, staging, Wanted(ids, {}, [], ("CAM/raw",))), staging)
-        uris = make_run(staging, n)
-        os.sync()
+def measure_push(root: Path, n: int, mode: str) -> Figures:
+    datasets = PER_QUANTUM * n
+    source, uris = make_world(root, n, mode)
+    with opened(root, mode) as (upstream, staging):
         ours, _ = timed(lambda: push_once(upstream, staging, mode))
-        again = min(timed(lambda: push_once(upstream, staging, mode))[0] for _ in range(3))
-        source = staging.datastore.root
-    tables = of_run(RUN) | {name: f"SELECT * FROM {name}" for name in PROVENANCE}
-    rows, _ = timed(floor_rows(root / "staging.sqlite3", root / "bare.sqlite3", tables))
-    files, _ = timed(lambda: act(source, root / "bare", uris))
-    compare, _ = timed(lambda: compare_ids(root))
-    beside = {}
-    if mode == "copy" and shutil.which("rsync"):
-        whole = cpu(program("rsync", "-a", f"{source}/", f"{root}/rsync/"))
-        beside = {"push-rsync": (ours / n * 1e6, (rows + whole) / n * 1e6)}
-    return beside | {
-        "push" if mode == "auto" else f"push-{mode}": (ours / n * 1e6, (rows + files) / n * 1e6),
-        "push-again": (again * 1e3, compare * 1e3),
-    }
+        again = statistics.median(timed(lambda: push_once(upstream, staging, mode))[0] for _ in range(3))
+    rows = sync_floors.rows_of_push(root)
+    files, _ = timed(lambda: sync_floors.FILES[mode](source, root / "bare", uris))
+    yield "push" if mode == "auto" else f"push-{mode}", ours / datasets * 1e6, (rows + files) / datasets * 1e6
+    compare, _ = timed(lambda: sync_floors.compare_ids(root))
+    if mode == "auto":
+        yield "push-again", again * 1e3, compare * 1e3
+    whole = sync_floors.rsync(source, root / "rsync") if mode == "copy" else None
+    if whole is not None:
+        yield "push-rsync", ours / datasets * 1e6, (rows + whole) / datasets * 1e6
 
 
-def compare_ids(root: Path) -> None:
-    sides = []
-    for path in (root / "staging.sqlite3", root / "up/registry.sqlite3"):
-        with sqlite3.connect(path) as database:
-            query = f"SELECT dataset_id FROM {TAGS} JOIN collection c ON c.id = collection_id AND c.name = ?"
-            sides.append(set(database.execute(query, (RUN,)).fetchall()))
-        database.close()
-    if sides[0] != sides[1]:
-        raise SystemExit("the push did not arrive")
+def measure_push_first(root: Path, n: int) -> Figures:
+    datasets = PER_QUANTUM * n
+    source, uris = make_world(root, n, "auto")
+    found = alone("push", root)
+    yield "memory-push", found["peak"], found["base"]
+    rows = sync_floors.rows_of_push(root)
+    files, _ = timed(lambda: sync_floors.stat_all(source, root, uris))
+    yield "push-first", found["cpu_s"] / datasets * 1e6, (rows + files) / datasets * 1e6
 
 
-def run_all(sizes: list[int], only: list[str]) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
+MEASURES: dict[str, Callable[[Path, int], Figures]] = {
+    "clone": measure_clone,
+    "clone-first": measure_clone_first,
+    "push push-again": partial(measure_push, mode="auto"),
+    "push-link": partial(measure_push, mode="link"),
+    "push-copy push-rsync": partial(measure_push, mode="copy"),
+    "push-first memory-push": measure_push_first,
+}
+ALONE = ("clone-first", "push-first", "memory-push")
 
-    def note(name: str, n: int, ours: float, floor: float) -> None:
-        unit = "ms/push" if name == "push-again" else "us/dataset"
-        rows.append({"id": name, "n": n, "ours": round(ours, 2), "reference": None, "floor": round(floor, 2),
-                     "unit": unit, "ratio_reference": None, "ratio_floor": round(ours / floor, 2)})  # fmt: skip
-        print(
-            f"{name:12} {n:8,}  {ours:9.1f} {unit:11} floor {floor:9.1f}  ratio {ours / floor:6.2f}",
-            flush=True,
-        )
 
+def one_round(n: int, only: list[str]) -> list[tuple[str, float, float | None]]:
+    """Measure each once, in repositories of its own, after a little of the same."""
+    take(FEW, [name for name in only if name not in ALONE])
+    return take(n, only)
+
+
+def take(n: int, only: Iterable[str]) -> list[tuple[str, float, float | None]]:
+    found = []
+    for names, measure in MEASURES.items():
+        if set(names.split()) & set(only):
+            with tempfile.TemporaryDirectory(prefix="bench-sync-") as folder:
+                found += [figures for figures in measure(Path(folder), n) if figures[0] in only]
+    return found
+
+
+def in_process(n: int, only: list[str]) -> list[tuple[str, float, float | None]]:
+    """Do a round in a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.bench_sync",
+        "--here",
+        "--n",
+        str(n),
+        "--only",
+        ",".join(only),
+    ]
+    done = subprocess.run(command, cwd=reference.ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return [(name, ours, floor) for name, ours, floor in json.loads(done.stdout)]
+
+
+def rounds_at(n: int) -> int:
+    return 5 if n <= SIZES[0] else 3
+
+
+def reference_rounds_at(n: int) -> int:
+    """Three where they take seconds: a round at the size of 57,305 quanta takes it ten minutes."""
+    return 3 if n <= SIZES[1] else 1
+
+
+def one_size(n: int, only: list[str], rounds: int, beside: ReferenceSync | None) -> list[dict[str, Any]]:
+    """Measure one size: rounds of ours and of the reference's in turn; the medians."""
+    found: dict[str, list[tuple[float, float | None]]] = {}
+    for i in range(rounds):
+        # Memory is the same each time.
+        asked = [name for name in only if i == 0 or name != "memory-push"]
+        for name, ours, floor in in_process(n, asked) if asked else ():
+            found.setdefault(name, []).append((ours, floor))
+        if beside is not None:
+            beside.round()
+    rows = [row(name, n, figures) for name, figures in found.items()]
+    if beside is not None:
+        reference.fill(rows, beside.sections(), n)
+    return rows
+
+
+def row(name: str, n: int, figures: list[tuple[float, float | None]]) -> dict[str, Any]:
+    ours = statistics.median(f[0] for f in figures)
+    floors = [f[1] for f in figures if f[1] is not None]
+    floor = statistics.median(floors) if floors else None
+    return {
+        "id": name, "n": n, "ours": round(ours, 4), "reference": None,
+        "floor": None if floor is None else round(floor, 4), "unit": UNITS.get(name, "us/dataset"),
+        "ratio_reference": None, "ratio_floor": round(ours / floor, 2) if floor else None,
+    }  # fmt: skip
+
+
+def memory_growth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what a quantum adds to the peak of memory, from the smallest size to each other one."""
+    taken = sorted((r["n"], r["ours"]) for r in rows if r["id"] == "memory-push")
+    return [
+        row("memory-push-growth", n, [(max(0.0, mb - taken[0][1]) * 1024 / (n - taken[0][0]), None)])
+        for n, mb in taken[1:]
+    ]
+
+
+def run_all(options: argparse.Namespace, only: list[str]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    sizes = options.n or list(SIZES)
+    plain = [name for name in only if name in IDS and not name.endswith("-first")]
+    if "memory-push-growth" in only and "memory-push" not in plain:
+        plain.append("memory-push")
     for n in sizes:
-        for name in only:
-            if name == "push-again" or (name == "push-rsync" and "push-copy" in only):
-                continue  # beside another
-            if name == "push-rsync" and not shutil.which("rsync"):
-                print("push-rsync: rsync is not installed", flush=True)
-                continue
-            root = Path(tempfile.mkdtemp(prefix="bench-sync-"))
-            try:
-                if name == "clone":
-                    note(name, n, *measure_clone(root, n))
-                    continue
-                mode = {"push": "auto", "push-rsync": "copy"}.get(name, name.removeprefix("push-"))
-                for key, values in measure_push(root, n, mode).items():
-                    if key in only and not (key == "push-again" and name != "push-link"):
-                        note(key, n, *values)
-            finally:
-                shutil.rmtree(root)
+        asked = [*plain, *(name for name in only if name.endswith("-first") and n == min(sizes))]
+        asked = [name for name in asked if name != "memory-push-growth"]
+        rounds = options.rounds or rounds_at(n)
+        with contextlib.ExitStack() as stack:
+            beside = None
+            if n in options.reference:
+                times = min(rounds, reference_rounds_at(n))
+                beside = ReferenceSync(n, times, options.results, anew=options.reference_anew)
+                stack.enter_context(beside)
+            rows += told(one_size(n, asked, rounds, beside))
+    if not options.n and "memory-push" in plain:
+        rows += told(one_size(MILLION, ["memory-push"], 1, None))
+    rows += told(memory_growth(rows))
+    return [r for r in rows if r["id"] in only]
+
+
+def told(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print rows, and return them."""
+    for r in rows:
+        beside = "".join(f"  {key} {r[key]:10.1f}" for key in ("floor", "reference") if r[key] is not None)
+        print(f"{r['id']:20} {r['n']:8,}  {r['ours']:9.1f} {r['unit']:11}{beside}", flush=True)
     return rows
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--n", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    parser.add_argument("--only", nargs="+", choices=IDS, default=list(IDS))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--n", type=int, nargs="+", help="numbers of quanta")
+    parser.add_argument("--only", default=",".join(IDS), help="ids, separated by commas")
+    parser.add_argument("--rounds", type=int, help="how often each is measured")
+    parser.add_argument(
+        "--reference", type=int, nargs="*", default=[], help="sizes at which it is measured too"
+    )
+    parser.add_argument("--reference-anew", action="store_true", help="do not use what is kept of it")
+    parser.add_argument("--results", type=Path, default=reference.RESULTS, help="where that is kept")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--here", action="store_true", help="do one round in this process, print it as JSON")
     options = parser.parse_args(arguments)
-    rows = run_all(options.n, options.only)
+    only = options.only.split(",")
+    unknown = sorted(set(only) - set(IDS))
+    if unknown:
+        parser.error(f"no benchmark {', '.join(unknown)}; there are: {', '.join(IDS)}")
+    if options.here:
+        print(json.dumps([found for n in options.n for found in one_round(n, only)]))
+        return 0
+    rows = run_all(options, only)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
     return 0

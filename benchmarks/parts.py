@@ -152,7 +152,7 @@ def run_all(measures: Measures, sizes: list[int], only: list[str]) -> list[dict[
                         "unit": unit, "ratio_reference": None, "ratio_floor": round(ours / floor, 2),
                     })  # fmt: skip
                     print(
-                        f"{name:20} {n:9,} {ours:9.3f} {unit:10} floor {floor:9.3f}  ratio {ours / floor:6.2f}",
+                        f"{name:26} {n:9,} {ours:9.3f} {unit:15} floor {floor:9.3f}  ratio {ours / floor:6.2f}",
                         flush=True,
                     )
             finally:

@@ -6,8 +6,10 @@ absent, or with ``--no-reference``, the column stays empty.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 ENVIRONMENT = ROOT / ".venv-reference"
 PACKAGES = ("lsst-daf-butler", "lsst-pipe-base", "lsst-ctrl-mpexec")
 
@@ -43,13 +46,14 @@ SECTIONS: dict[str, tuple[str, str, float]] = {
     "run-inprocess-wall": ("f. exec in-process, full Butler (-j 1)", "per_item_us_wall", 1e-3),
     "run-pool": ("f. CLI pipetask run -j 2 (process per quantum)", "per_item_us_wall", 1e-3),
     "run-pool-cpu": ("f. CLI pipetask run -j 2 (process per quantum)", "per_item_us_cpu", 1e-3),
-    "push": ("g. transfer-from-graph", "per_item_us_cpu", 1.0),
-    "push-link": ("g. transfer-from-graph", "per_item_us_cpu", 1.0),
-    "push-copy": ("g. transfer-from-graph", "per_item_us_cpu", 1.0),
-    "clone": (
-        "g. Butler.transfer_from repo->repo outputs (hardlink, with dimensions)",
-        "per_item_us_cpu",
-        1.0,
+    **dict.fromkeys(
+        ("push", "push-first", "push-link", "push-copy"), ("g. transfer-from-graph", "per_item_us_cpu", 1.0)
+    ),
+    "push-again": ("g. transfer-from-graph again (nothing to do)", "per_item_us_cpu", 1e-3),
+    "memory-push": ("g. transfer-from-graph", "rss_mb", 1.0),
+    **dict.fromkeys(
+        ("clone", "clone-first"),
+        ("g. Butler.transfer_from repo->repo raws (hardlink, with dimensions)", "per_item_us_cpu", 1.0),
     ),
 }
 
@@ -64,18 +68,18 @@ def program() -> Path | None:
     return found if found.exists() else None
 
 
-def measure(quanta: int, results: Path) -> list[dict[str, Any]]:
-    """Run the program once at this size; what it found is kept in ``results`` and used again."""
+def measure(quanta: int, results: Path, *, anew: bool = False) -> list[dict[str, Any]]:
+    """Run the program once at this size; what it found is kept in ``results`` and used again, if not ``anew``."""
     kept = results / f"reference-{quanta}.jsonl"
     source = program()
-    if not kept.exists():
+    if anew or not kept.exists():
         if source is None:
             print("reference: not measured, there is no $STAGE_SHARED/reference/lsst_bench.py")
             return []
         print(f"reference: measuring at {quanta:,} quanta, this takes minutes", flush=True)
         done = subprocess.run(
             [
-                _python(),
+                python(),
                 str(source),
                 "--quanta",
                 str(quanta),
@@ -92,26 +96,37 @@ def measure(quanta: int, results: Path) -> list[dict[str, Any]]:
         if done.returncode:
             print(f"reference: its program ended with {done.returncode}: {done.stderr[-400:]}")
         kept.write_text("".join(line + "\n" for line in done.stdout.splitlines() if line.startswith("{")))
+    return read(kept)
+
+
+def read(kept: Path) -> list[dict[str, Any]]:
+    """Return what was kept."""
     return [json.loads(line) for line in kept.read_text().splitlines()]
 
 
 def fill(rows: list[dict[str, Any]], sections: list[dict[str, Any]], quanta: int) -> None:
-    """Put the reference's figure beside ours where both were taken at one size (graphs differ by their gathers)."""
+    """Put the reference's figure, the median of its rounds, beside ours where both were taken at one size.
+
+    A size is a number of quanta, with as many raws; graphs differ by their gathers.
+    """
     for row in rows:
         name, figure, factor = SECTIONS.get(row["id"], ("", "", 0.0))
-        found = [s for s in sections if s["name"] == name and s["n"] > 0]
-        is_size = 0.5 * quanta <= row["n"] <= 1.5 * quanta
+        found = [s[figure] for s in sections if s["name"] == name and s["n"] > 0]
+        is_size = 0.9 * quanta <= row["n"] <= 1.1 * quanta
         # What a quantum costs it does not depend on how many there are.
         if found and (is_size or (row["id"].startswith("run-") and row.get("reference") is None)):
-            row["reference"] = round(found[0][figure] * factor, 4)
+            row["reference"] = round(statistics.median(found) * factor, 4)
             row["ratio_reference"] = round(row["reference"] / row["ours"], 1) if row["ours"] else None
 
 
-def _python() -> str:
+@functools.cache
+def python() -> str:
     """Return the interpreter of the reference's environment, which is made on first use."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
+    interpreter = ENVIRONMENT / "bin" / "python"
+    if not interpreter.exists():
         subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
-    if subprocess.run([python, "-c", "import lsst.ctrl.mpexec"], check=False, capture_output=True).returncode:
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-    return str(python)
+    if subprocess.run(
+        [interpreter, "-c", "import lsst.ctrl.mpexec"], check=False, capture_output=True
+    ).returncode:
+        subprocess.run([interpreter, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+    return str(interpreter)

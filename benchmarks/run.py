@@ -1,5 +1,8 @@
 """Run the benchmarks and write what they found: ``python -m benchmarks.run [--only push,clone] [--no-reference]``.
 
+The reference's whole program runs only where an id is asked for that needs it: its clone and push are measured by themselves,
+between the rounds of ours (`benchmarks.reference_sync`). What was found of it is kept and used again, but with
+``--reference-anew``.
 Rows go to ``benchmarks/results/latest.json`` (one an id and a size, merged into what is there) and, as a table, into
 ``docs/performance.md``.
 """
@@ -14,14 +17,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import reference
+from benchmarks import bench_far, bench_sync, reference
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = reference.RESULTS
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- table: made by make bench -->", "<!-- end of table -->"
 
@@ -46,12 +50,19 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "bench_engines": ("batch-parsl", "batch-parsl-process"),
     "bench_merge": ("merge", "merge-again"),
     "bench_batch": ("batch-prepare", "batch-cluster", "batch-follow", "batch-memory", "batch-read-job"),
-    "bench_sync": ("clone", "push", "push-link", "push-copy", "push-rsync", "push-again"),
+    "bench_sync": bench_sync.IDS,
+    "bench_far": bench_far.IDS,
     "bench_large": ("find-1e7", "query-1e7", "clone-1e7", "push-1e7"),
 }  # fmt: skip
 
 ONLY_NAMED = ("bench_large",)
 """Programs that take many minutes or gigabytes."""
+
+WITH_REFERENCE = "bench_sync"
+"""The one that takes the reference's figures itself, in turn with its own."""
+
+QUANTA, SYNC_QUANTA = [1_000], [1_000, 10_000, 57_305]
+"""Where the reference is measured by default: its whole program; its clone and push."""
 
 
 def chosen(only: str) -> dict[str, list[str]]:
@@ -70,13 +81,12 @@ def chosen(only: str) -> dict[str, list[str]]:
     return found
 
 
-def run_program(program: str, ids: list[str]) -> list[dict[str, Any]]:
+def run_program(program: str, ids: list[str], words: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Run one program in a process of its own and return its rows."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
-        words = ids if program == "bench_sync" else [",".join(ids)]
-        command = [sys.executable, "-m", f"benchmarks.{program}", "--only", *words, "--json", str(out)]
-        subprocess.run(command, cwd=ROOT, check=True)
+        command = [sys.executable, "-m", f"benchmarks.{program}", "--only", ",".join(ids), "--json", str(out)]
+        subprocess.run([*command, *words], cwd=ROOT, check=True)
         rows: list[dict[str, Any]] = json.loads(out.read_text())
     return rows
 
@@ -138,15 +148,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--only", default="", help="ids or programs, separated by commas")
     parser.add_argument("--no-reference", action="store_true", help="leave the reference's column empty")
-    parser.add_argument("--reference-quanta", type=int, nargs="+", default=[1000])
+    parser.add_argument("--reference-quanta", type=int, nargs="+", help="sizes at which it is measured")
+    parser.add_argument("--reference-anew", action="store_true", help="do not use what is kept of it")
     options = parser.parse_args(arguments)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    programs = chosen(options.only)
-    sizes = [] if options.no_reference else options.reference_quanta
-    sections = {quanta: reference.measure(quanta, RESULTS) for quanta in sizes}
-    for program, ids in programs.items():
-        rows = run_program(program, ids)
-        for quanta, found in sections.items():
+    sections: dict[int, list[dict[str, Any]]] = {}
+    for program, ids in chosen(options.only).items():
+        words: list[str] = []
+        with_reference = program == WITH_REFERENCE
+        if not options.no_reference and with_reference:
+            words += ["--reference", *map(str, options.reference_quanta or SYNC_QUANTA)]
+            words += ["--results", str(RESULTS), *(["--reference-anew"] if options.reference_anew else [])]
+        if not options.no_reference and not with_reference and set(ids) & set(reference.SECTIONS):
+            for quanta in options.reference_quanta or QUANTA:
+                if quanta not in sections:
+                    sections[quanta] = reference.measure(quanta, RESULTS, anew=options.reference_anew)
+        rows = run_program(program, ids, words)
+        for quanta, found in () if with_reference else sections.items():
             reference.fill(rows, found, quanta)
         write_page(merge(rows))
         print(table(rows))

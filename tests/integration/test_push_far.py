@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.far_server import Far, far_server
 from registry.model.columns import Columns
 from registry.model.records import QUANTUM, QUANTUM_OUTPUT
 from registry.model.refs import new_ids
@@ -18,7 +19,6 @@ from sync.clone import execute_fetch, plan_fetch
 from sync.push import execute_push, plan_push
 from sync.repo import Repo
 from tests.databases import Database
-from tests.far_server import Far, far_server
 from tests.sync_builders import (
     CALEXP,
     CAMPAIGN,
