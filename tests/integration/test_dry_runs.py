@@ -117,7 +117,7 @@ def test_more_is_told_with_v_and_less_with_q(world: Path) -> None:
 
     assert plain.stderr == less.stderr == ""
     assert re.search(r"^building the graph of all data IDs$", more.stderr, re.MULTILINE)
-    assert re.search(r"^ +\d+ ms  took the lock of ", most.stderr, re.MULTILINE)
+    assert re.search(r"^ *\d+ ms  took the lock of ", most.stderr, re.MULTILINE)
     assert "took the lock" not in more.stderr
     tasks = [json.loads(told.stdout)["graph"]["tasks"] for told in (plain, more, most, less)]
     assert tasks == tasks[:1] * 4
