@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from registry.model.garbage import without_collection
 from sync.explain import refusal
 from sync.faults import At, no_fault
+from sync.linking import Mode, can_link
 from sync.plan import CampaignInfo, PushPlan
 from sync.pushing.adopting import adoption_of
 from sync.pushing.again import blocked_by, check_again
@@ -27,7 +28,6 @@ from sync.pushing.policies import Policies
 from sync.pushing.publishing import PushResult
 from sync.pushing.replacing import chain_of
 from sync.pushing.settled import VERB, acknowledge, begin, settled_plan
-from sync.transfer import Mode, check_link
 
 if TYPE_CHECKING:
     from sync.repo import Repo
@@ -131,7 +131,7 @@ def plan_push(
         marks = theirs.run_marks(outgoing.runs) if plan.is_empty else {}
     plan = replace(plan, upstream_marks=marks)
     if mode == "link" and not upstream.is_foreign and new_artifacts(plan).n_rows:
-        check_link(staging.datastore.root, upstream.datastore.root)
+        can_link(staging.datastore.root, upstream.datastore.root, mode)
     # What is adopted is where it is to be; nothing can be in its way.
     return plan if adoption_of(staging, upstream, mode) else _with_files(plan, staging, upstream)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from registry.errors import AlreadyExistsError, NotFoundError, StageError, UsageError
+from registry.errors import AlreadyExistsError, NotFoundError, StageError
 from registry.model.columns import Columns
 from sync.faults import At, no_fault
 from sync.filesystem import files
@@ -21,7 +21,8 @@ from sync.filesystem.durable import flush
 from sync.filesystem.file_errors import worded
 from sync.filesystem.local_files import prune_empty
 from sync.filesystem.sharing import is_shared, make_folders
-from sync.found import Failure, Placed, Task, below, in_words, judge_found, not_stored
+from sync.found import Failure, Placed, Task, below, below_in_parts, in_words, judge_found, not_stored
+from sync.linking import Mode, can_link
 from sync.patience import Patience
 from sync.waiting import Stopwatch
 from sync.ways import Act, Tally, copy, copy_inside_store, link, link_only
@@ -29,13 +30,9 @@ from sync.ways import Act, Tally, copy, copy_inside_store, link, link_only
 if TYPE_CHECKING:
     from sync.pushing.adopting import Adoption
 
-__all__ = [
-    "Mode", "TransferResult", "can_link", "check_link", "make_durable", "prune_folders", "transfer", "withdraw",
-]  # fmt: skip
+__all__ = ["Mode", "TransferResult", "make_durable", "prune_folders", "transfer", "withdraw"]
 
-Mode = Literal["auto", "link", "copy"]
 _CHUNK = 256
-_PLACED_AT_ONCE = 10_000
 _FAR_CHUNK, _FAR_WORKERS = 8, 8
 """Artifacts at once, and threads, where a store makes each of them wait."""
 
@@ -161,68 +158,6 @@ def _confirmed(result: TransferResult, tasks: Sequence[Task], target: str) -> Tr
     )
 
 
-def can_link(source: str, target: str, mode: Mode) -> bool:
-    """Tell whether files are to be linked.
-
-    Parameters
-    ----------
-    source, target : str
-        The two roots; that of `target` is made if need be.
-    mode : {"auto", "link", "copy"}
-        What was asked for.
-
-    Returns
-    -------
-    bool
-        Whether both are on one local file system, and a copy was not asked for.
-
-    Raises
-    ------
-    UsageError
-        If a link was asked for, and cannot be made.
-    """
-    if mode == "copy":
-        return False
-    ours, theirs = files.local_path(source), files.local_path(target)
-    if ours is not None and theirs is not None and ours.exists():
-        with worded(theirs, "make"):
-            make_folders(str(theirs))
-        if ours.stat().st_dev == theirs.stat().st_dev:
-            return True
-    if mode == "auto":
-        return False
-    raise _cannot_link(source, target)
-
-
-def check_link(source: str, target: str) -> None:
-    """See that links can be made where they are asked for; nothing is written.
-
-    Parameters
-    ----------
-    source, target : str
-        Roots, as for `can_link`.
-
-    Raises
-    ------
-    UsageError
-        If they cannot.
-    """
-    ours, theirs = files.local_path(source), files.local_path(target)
-    if ours is None or theirs is None or not ours.exists():
-        raise _cannot_link(source, target)
-    there = next(path for path in (theirs, *theirs.parents) if path.exists())
-    if ours.stat().st_dev != there.stat().st_dev:
-        raise _cannot_link(source, target)
-
-
-def _cannot_link(source: str, target: str) -> UsageError:
-    return UsageError(
-        f"cannot link from {files.redact(source)} to {files.redact(target)}: not one local file system",
-        code="cannot-link",
-        hint="Use mode 'copy' or 'auto'.",
-    )
-
-
 def make_durable(result: TransferResult, target: str) -> None:
     """Wait until all that is in place would survive a power cut.
 
@@ -306,9 +241,8 @@ def _way(source: str, target: str, mode: Mode, *, linking: bool) -> Act:
 
 
 def _make_folders(artifacts: Columns, target: str) -> None:
-    root, uris = files.local_text(target) or target, artifacts["uri"].tolist()
-    parts = (below(root, uris[at : at + _PLACED_AT_ONCE]) for at in range(0, len(uris), _PLACED_AT_ONCE))
-    folders = {path.rpartition("/")[0] for part in parts for path in part}
+    places = below_in_parts(files.local_text(target) or target, artifacts["uri"].tolist())
+    folders = {path.rpartition("/")[0] for path in places}
     for folder in folders:
         path = files.local_path(folder)
         if path is not None:

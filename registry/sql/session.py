@@ -198,12 +198,17 @@ class Session:
         Columns
             As from `fetch`.
         """
-        if not all(isinstance(stash, sa.TableClause) for stash in stashes):
-            return self.fetch(make(), **parameters)  # rows that travel with their statement are a part of it
-        form = self.statements.form((key, *(stash.name for stash in stashes)), make)  # type: ignore[attr-defined]
+        form = self._form(key, make, stashes)
+        if form is None:
+            return self.fetch(make(), **parameters)
         with translated(self.place):
             cursor = self.database.cursor(form.text, form.values(parameters))
             return gathered(form.columns, batches(cursor))
+
+    def _form(self, key: object, make: Callable[[], Any], stashes: Sequence[sa.FromClause]) -> _Form | None:
+        """Return a statement compiled once; None where rows that travel with it are a part of it."""
+        names = [stash.name for stash in stashes if isinstance(stash, sa.TableClause)]
+        return self.statements.form((key, *names), make) if len(names) == len(stashes) else None
 
     def lookup(self, key: object, make: Callable[[], Any], **parameters: Any) -> list[tuple[Any, ...]]:
         """Run a small statement of a hot path, compiled once.
@@ -301,9 +306,9 @@ class Session:
         ConstraintViolation
             If the database refuses the rows.
         """
-        if not all(isinstance(stash, sa.TableClause) for stash in stashes):
+        form = self._form(key, make, stashes)
+        if form is None:
             return self.execute(make(), **parameters)
-        form = self.statements.form((key, *(stash.name for stash in stashes)), make)  # type: ignore[attr-defined]
         with translated(self.place):
             return int(self.database.cursor(form.text, form.values(parameters)).rowcount)
 

@@ -27,9 +27,9 @@ from sync.faults import At, no_fault
 from sync.filesystem import files
 from sync.formatters.parquet import ParquetFormatter
 from sync.ledger import who
+from sync.linking import Mode, can_link
 from sync.plan import Conflict, DatasetBatch, PushPlan
 from sync.pushing.kinds import HINTS
-from sync.transfer import Mode, can_link
 
 __all__ = ["PUSHES", "Published", "own_conflicts", "publish"]
 

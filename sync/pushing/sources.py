@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from registry.errors import IntegrityError, NotFoundError, StageError
 from registry.model.columns import Array, Columns
 from sync.filesystem import files
-from sync.found import Failure, Task, below, in_words, place, sizes_there
+from sync.found import Failure, Task, below_in_parts, in_words, place, sizes_there
 
 if TYPE_CHECKING:
     from sync.plan import Outgoing
@@ -23,7 +22,6 @@ __all__ = ["CHANGED", "MISSING", "check_sources", "refused_sources", "written_un
 
 MISSING, CHANGED = "artifact-missing", "artifact-changed"
 _NAMED = 20
-_PLACED_AT_ONCE = 10_000
 _OWNER_READS, _OTHERS_READ = 0o400, 0o044
 _WAYS_ON = {
     MISSING: (
@@ -91,10 +89,7 @@ def _doubtful(artifacts: Columns, root: str, written_ns: int) -> Array:
     """Return which artifacts are not plainly as they were recorded: missing, of another size, touched since, or closed."""
     stat, me = os.stat, os.geteuid()
     out = []
-    uris = artifacts["uri"].tolist()
-    # Some at a time: of a million files the whole paths alone take as much room as half of what is known of them.
-    parts = (below(root, uris[at : at + _PLACED_AT_ONCE]) for at in range(0, len(uris), _PLACED_AT_ONCE))
-    places = chain.from_iterable(parts)
+    places = below_in_parts(root, artifacts["uri"].tolist())
     for i, (where, size) in enumerate(zip(places, artifacts["size"].tolist(), strict=True)):
         try:
             found = stat(where)
